@@ -1,0 +1,122 @@
+"""``promoter bump``."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from promoter.cli import options as read
+from promoter.cli.options import common, option, repeatable
+from promoter.errors import UsageError
+
+if TYPE_CHECKING:
+    from promoter.cli.output import Output
+    from promoter.pipeline import BumpOptions
+
+EXAMPLES = """\b
+Examples:
+  promoter bump --manifest-repo https://github.com/acme/deploy --env staging \\
+      --image ghcr.io/acme/api:1.4.2
+  promoter bump --manifest-repo ../deploy.git --path envs/staging \\
+      --image ghcr.io/acme/api:1.4.2 --dry-run
+"""
+
+
+@click.command("bump", epilog=EXAMPLES)
+@repeatable(
+    "--image", metavar="REF", help="An image as it shall become: NAME:TAG, NAME:TAG@DIGEST or NAME@DIGEST."
+)
+@option("--app", metavar="NAME", help="What is promoted; by default the first image's app.")
+@option("--tag", metavar="TAG", help="With --app, for layouts that hold only a tag.")
+@option("--digest", metavar="DIGEST", help="With --tag: the digest it stands for.")
+@repeatable("--current", metavar="GLOB", help="Move only sites whose present tag matches.")
+@repeatable("--exclude", metavar="GLOB", help="Leave files out, by their path in the manifest repository.")
+@option(
+    "--missing",
+    type=click.Choice(["fail", "skip"]),
+    default="fail",
+    show_default=True,
+    help="What to do about an image that the environment does not use.",
+)
+@option("--pin", is_flag=True, help="Write the given digest also where none stands.")
+@option("--drop-digest", is_flag=True, help="Remove digests where they stand.")
+@option("--allow-downgrade", is_flag=True, help="Land an older version, or an older build.")
+@option("--again", is_flag=True, help="Land what already landed here and is no longer current.")
+@option("--strict-order", is_flag=True, help="Fail (6) where an older build would end as superseded.")
+@option("--strict", is_flag=True, help="Fail (4) on unreadable mentions and sites that cannot be edited.")
+@common
+@click.pass_obj
+def command(output: Output, /, **given: Any) -> None:  # noqa: ANN401 - click hands over what the options name
+    """Make images current in an environment, after a build.
+
+    Every image lands, in one commit, or none does. Running it again is safe.
+    """
+    # The heavy imports wait until the command line is known to be right.
+    from promoter.deadline import Deadline
+
+    read.apply_output(output, given)
+    deadline = Deadline(given["deadline"])
+    environ = dict(os.environ)
+    asked = _options(given, environ)
+    from promoter import pipeline, session
+
+    with session.open_repository(
+        given["manifest_repo"], environ, deadline, output.say, output.debug
+    ) as repository:
+        write_commit = partial(session.write_commit, repository, environ)
+        output.outcome(pipeline.bump(asked, repository, write_commit))
+
+
+def _options(given: dict[str, Any], environ: dict[str, str]) -> BumpOptions:
+    """Check what the options say together, and read them."""
+    from promoter.decide import Policy
+    from promoter.edit import Style
+    from promoter.image import parse_digest, parse_reference, parse_tag
+    from promoter.intent import Request
+    from promoter.pipeline import BumpOptions
+
+    images = tuple(dict.fromkeys(parse_reference(text) for text in given["image"]))
+    if given["digest"] and not given["tag"]:
+        raise UsageError("--digest goes with --tag; an image takes its digest as NAME:TAG@DIGEST")
+    if given["tag"] and not given["app"]:
+        raise UsageError("--tag goes with --app; an image takes its tag as NAME:TAG")
+    if bool(images) == bool(given["tag"]):
+        raise UsageError("say what shall land: --image REF (repeatable), or --app NAME --tag TAG")
+    for image in images:
+        _check_image(image, images)
+    if given["pin"] and given["drop_digest"]:
+        raise UsageError("--pin and --drop-digest exclude each other")
+    if given["pin"] and not (given["digest"] or all(image.digest for image in images)):
+        raise UsageError("--pin needs the digest: give NAME:TAG@DIGEST")
+    request = Request(
+        images,
+        given["app"],
+        parse_tag(given["tag"]) if given["tag"] else None,
+        parse_digest(given["digest"]) if given["digest"] else None,
+    )
+    return BumpOptions(
+        request=request,
+        origin=read.origin(given, environ),
+        style=Style(given["pin"], given["drop_digest"]),
+        policy=Policy(
+            allow_downgrade=given["allow_downgrade"],
+            again=given["again"],
+            strict_order=given["strict_order"],
+        ),
+        current=tuple(given["current"]),
+        exclude=read.repository_paths("--exclude", given["exclude"]),
+        skip_missing=given["missing"] == "skip",
+        strict=given["strict"],
+        **read.where(given),
+    )
+
+
+def _check_image(image: Any, images: Any) -> None:  # noqa: ANN401 - see below
+    if image.tag is None and image.digest is None:
+        raise UsageError(f"--image {image}: a tag or a digest is missing")
+    others = [one for one in images if one is not image and one.same_image(image)]
+    if others:
+        raise UsageError(f"--image names {image.name} twice, as {image} and as {others[0]}")

@@ -1,0 +1,237 @@
+"""Options that several verbs share, and how they are read."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from promoter.errors import ConfigError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from promoter.cli.output import Output
+    from promoter.intent import Origin
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+
+class _Line(click.ParamType[str]):
+    """Text; in an environment variable one value a line."""
+
+    name = "text"
+    envvar_list_splitter = "\n"
+
+
+def option(name: str, *more: str, **settings: Any) -> Callable[[F], F]:  # noqa: ANN401 - handed to click as it is
+    """An option that also reads ``PROMOTER_<OPTION>``."""
+    variable = "PROMOTER_" + name.removeprefix("--").upper().replace("-", "_")
+    return click.option(name, *more, envvar=variable, show_envvar=False, **settings)
+
+
+def repeatable(name: str, **settings: Any) -> Callable[[F], F]:  # noqa: ANN401 - as above
+    """An option that may be given several times; newline-separated in its variable."""
+
+    def without_blanks(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(stripped for value in values if (stripped := value.strip("\r\n ")))
+
+    return option(name, multiple=True, type=_Line(), callback=without_blanks, **settings)
+
+
+_COMMON = (
+    option(
+        "--manifest-repo", metavar="URL|PATH", help="The Git repository that the GitOps agent deploys from."
+    ),
+    option("--base", metavar="BRANCH", help="The branch to land on; by default the remote's HEAD."),
+    option(
+        "--config",
+        metavar="FILE",
+        help="A local configuration; by default .promoter.yaml at the base commit.",
+    ),
+    option("--env", metavar="NAME", help="An environment of the configuration."),
+    repeatable("--path", metavar="DIR", help="Without a configuration: a directory that is the environment."),
+    option(
+        "--publish",
+        type=click.Choice(["push"]),
+        help="How to land; by default what the environment's configuration says, else push.",
+    ),
+    option("--source", metavar="REV", help="The source revision that was built."),
+    option("--source-time", metavar="TIME", help="Its commit time, ISO 8601 with zone."),
+    option("--order", metavar="NAMESPACE#N", help="The run's number within its pipeline: orders builds."),
+    option("--run-url", metavar="URL", help="Where the CI run can be looked at."),
+    option("--actor", metavar="NAME", help="Who or what started it."),
+    option("--dry-run", is_flag=True, help="Show what would change and stop."),
+    option(
+        "--output",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        show_default=True,
+        help="Form of the result.",
+    ),
+    option(
+        "--deadline",
+        type=click.FloatRange(min=1, max=86400),
+        default=300,
+        show_default=True,
+        metavar="SECONDS",
+        help="Give up after that long.",
+    ),
+    option("--verbose", "-v", is_flag=True, help="Say what every attempt does."),
+    option("--debug", is_flag=True, help="Show every program run, and tracebacks."),
+)
+
+
+def common(function: F) -> F:
+    """The options of every verb that works on a manifest repository."""
+    for decorate in reversed(_COMMON):
+        function = decorate(function)
+    return function
+
+
+def apply_output(output: Output, given: Mapping[str, Any]) -> None:
+    """Hand the output options and the secrets to mask to the place that prints."""
+    import os
+
+    from promoter.git.remote import secrets_in
+
+    output.json = given["output"] == "json"
+    output.verbose = given["verbose"]
+    output.debugging = given["debug"]
+    output.secrets = secrets_in(os.environ, given["manifest_repo"] or "")
+    if not given["manifest_repo"]:
+        raise UsageError(
+            "--manifest-repo is missing", next_step="give the URL or path, or set PROMOTER_MANIFEST_REPO"
+        )
+
+
+def where(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Base, configuration and environment, checked against each other."""
+    if given["env"] and given["path"]:
+        raise UsageError(
+            "--env and --path exclude each other",
+            next_step="--path is for repositories without a configuration",
+        )
+    if not given["env"] and not given["path"]:
+        raise UsageError(
+            "neither --env nor --path says where the images shall land",
+            next_step="--env NAME for an environment of the configuration, --path DIR without one",
+        )
+    return {
+        "environment": given["env"],
+        "paths": repository_paths("--path", given["path"], whole=True),
+        "config": local_config(given["config"]),
+        "base": _branch(given["base"]),
+        "dry_run": given["dry_run"],
+    }
+
+
+def repository_paths(name: str, given: tuple[str, ...], *, whole: bool = False) -> tuple[str, ...]:
+    """Paths or globs inside the manifest repository, normalised. Raises UsageError."""
+    from promoter.config_grammar import repository_path
+
+    paths = []
+    for text in given:
+        try:
+            path = repository_path(text)
+        except ValueError as error:
+            raise UsageError(f"{name}: {error}") from None
+        if path == "." and not whole:
+            raise UsageError(f"{name} {text}: that is the whole repository")
+        paths.append(path)
+    return tuple(paths)
+
+
+def local_config(file: str | None) -> tuple[str, str] | None:
+    """The caller's own configuration as (name, text). Raises ConfigError."""
+    if file is None:
+        return None
+    try:
+        return file, Path(file).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ConfigError(f"--config: {error.strerror}", file=file) from None
+    except UnicodeDecodeError:
+        raise ConfigError("the configuration is not UTF-8", file=file) from None
+
+
+# git-check-ref-format(1), without what no branch of a forge needs.
+_BRANCH = re.compile(
+    r"(?!.*(?:\.\.|//|@\{|\.lock(?:/|\Z)))[^\s\x00-\x20~^:?*\[\\\x7f./-][^\s\x00-\x20~^:?*\[\\\x7f]*(?<![/.])\Z"
+)
+
+
+def _branch(name: str | None) -> str | None:
+    if name is None:
+        return None
+    short = name.removeprefix("refs/heads/")
+    if not _BRANCH.match(short):
+        raise UsageError(f"--base {name!r} is no branch name")
+    return short
+
+
+def origin(given: Mapping[str, Any], environ: Mapping[str, str]) -> Origin:
+    """Where the intent comes from: what the options say, else what the CI system tells."""
+    from dataclasses import replace
+
+    from promoter.ci import detect
+
+    found = detect(environ, _commit_time)
+    changes: dict[str, Any] = {}
+    for name, field in (("source", "revision"), ("run_url", "run_url"), ("actor", "actor")):
+        if given[name]:
+            changes[field] = _one_line(name, given[name])
+    if given["source"] and given["source"] != found.revision:
+        changes["source_time"] = None  # the CI system's time is of another revision
+    if given["source_time"]:
+        changes["source_time"] = _time(given["source_time"])
+    if given["order"]:
+        changes["order"] = _order(given["order"])
+    return replace(found, **changes)
+
+
+def _one_line(name: str, text: str) -> str:
+    if not text.isprintable():
+        raise UsageError(f"--{name.replace('_', '-')} holds a line break or another control character")
+    return text
+
+
+def _time(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise UsageError(f"--source-time {text!r} is no ISO 8601 time with a zone, as 2026-01-31T12:00:00Z")
+    return moment
+
+
+def _order(text: str) -> tuple[str, int]:
+    namespace, _, number = _one_line("order", text).rpartition("#")
+    if not namespace.strip() or not (number.isascii() and number.isdigit()) or len(number) > 18:
+        raise UsageError(f"--order {text!r} is not NAMESPACE#N with a whole number N")
+    return namespace, int(number)
+
+
+def _commit_time(revision: str) -> str | None:
+    """The commit date of a revision in the working directory, as a checkout step left it."""
+    import os
+
+    from promoter.deadline import Deadline
+    from promoter.git.door import GitTimeoutError, child_environment, run
+
+    if not re.fullmatch(r"[0-9a-f]{40,64}", revision):
+        return None
+    safe = {"safe.directory": "*"}  # read only: a checkout by another user is as good
+    try:
+        shown = run(
+            ("git", "show", "--no-patch", "--format=%cI", revision),
+            directory=Path.cwd(),
+            environment=child_environment(os.environ, safe),
+            deadline=Deadline(10),
+        )
+    except GitTimeoutError:
+        return None
+    return shown.text.strip() if shown.code == 0 else None

@@ -1,0 +1,185 @@
+"""``.promoter.yaml`` → a frozen Config.
+
+Pure: text in, data out. Parsing imports ruamel.yaml and jsonschema (120 ms) only when
+there is something to parse.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from difflib import get_close_matches
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from promoter.config_grammar import KeyPath, parse_key_path, repository_path
+from promoter.errors import ConfigError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from promoter.version import Order
+
+__all__ = [
+    "App",
+    "Commit",
+    "Config",
+    "Environment",
+    "ImageRule",
+    "KeyPath",
+    "Target",
+    "config_for_paths",
+    "environment",
+    "parse_config",
+    "parse_key_path",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """A named part of the manifest repository; ``paths`` are directories or globs, ``.`` is all."""
+
+    name: str
+    paths: tuple[str, ...]
+    publish: str = "push"
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """Images promoted as one thing; ``paths`` are relative to the environment, none means anywhere."""
+
+    name: str
+    images: tuple[str, ...]
+    paths: tuple[str, ...] = ()
+    current: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRule:
+    """How the tags of the images whose name matches the glob are read."""
+
+    match: str
+    order: Order = "auto"
+    current: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An explicit site: key paths (see ``parse_key_path``) into a file.
+
+    ``file``, ``image`` and the key paths may hold ``{environment}`` and ``{app}``. Either
+    ``reference`` is set, or ``tag`` or ``digest`` or both of these.
+    """
+
+    file: str
+    image: str
+    tag: str | None = None
+    digest: str | None = None
+    reference: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What commits look like; None is promoter's default."""
+
+    message: str | None = None
+    author: str | None = None
+    sign: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The whole configuration; there is at least one environment, and the order is the file's."""
+
+    environments: Mapping[str, Environment]
+    apps: tuple[App, ...] = ()
+    images: tuple[ImageRule, ...] = ()
+    targets: tuple[Target, ...] = ()
+    exclude: tuple[str, ...] = ()
+    commit: Commit = Commit()
+
+
+def parse_config(text: str, file: str, *, version: str) -> Config:
+    """Read a configuration; ``version`` is the running promoter's, for ``requires``.
+
+    Raises:
+        ConfigError: the first thing that is wrong, with its line in ``file``; its reason is
+            ``requires`` when the file asks for another version of promoter.
+    """
+    from promoter.config_check import checked
+
+    data = checked(text, file, version=version)
+    return Config(
+        environments=MappingProxyType(
+            {name: _environment(name, entry) for name, entry in data["environments"].items()}
+        ),
+        apps=tuple(_app(name, entry) for name, entry in data.get("apps", {}).items()),
+        images=tuple(ImageRule(**entry) for entry in data.get("images", [])),
+        targets=tuple(_target(entry) for entry in data.get("targets", [])),
+        exclude=_paths(data.get("exclude", [])),
+        commit=Commit(**data.get("commit", {})),
+    )
+
+
+def config_for_paths(paths: Sequence[str]) -> Config:
+    """Return what ``--path DIR`` means without a configuration: one environment.
+
+    It is called after the first directory, ``/`` as ``-`` and the whole repository as
+    ``all``; characters that no environment's name can hold become ``-`` too.
+
+    Raises:
+        UsageError: there is no path, or one of them is not inside the repository.
+    """
+    if not paths:
+        raise UsageError("no path was given", next_step="give --path DIR, or --path . for everything")
+    try:
+        inside = _paths(paths)
+    except ValueError as error:
+        raise UsageError(
+            f"--path: {error}", next_step="give a directory of the manifest repository, e.g. envs/staging"
+        ) from error
+    first = "all" if inside[0] == "." else inside[0]
+    name = re.sub(r"[^A-Za-z0-9._-]", "-", first).lstrip("._-")
+    if not name:
+        raise UsageError(
+            f"--path: no environment can be called after {first!r}",
+            next_step="write a .promoter.yaml that names it",
+        )
+    return Config(environments=MappingProxyType({name: Environment(name, inside)}))
+
+
+def environment(config: Config, name: str) -> Environment:
+    """Return the environment of that name.
+
+    Raises:
+        ConfigError: there is none; the message lists those that there are.
+    """
+    found = config.environments.get(name)
+    if found is None:
+        close = get_close_matches(name, config.environments, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise ConfigError(
+            f"no environment is called {name!r}; there are {', '.join(config.environments)}{hint}",
+            next_step="name one of these, or add it to the configuration",
+        )
+    return found
+
+
+def _environment(name: str, entry: dict[str, Any]) -> Environment:
+    path = entry["path"]
+    paths = _paths([path] if isinstance(path, str) else path)
+    return Environment(name, paths, entry.get("publish", "push"))
+
+
+def _app(name: str, entry: dict[str, Any]) -> App:
+    paths = _paths(entry.get("paths", []))
+    return App(name, tuple(entry["images"]), paths, entry.get("current"))
+
+
+def _target(entry: dict[str, Any]) -> Target:
+    return Target(**{**entry, "file": repository_path(entry["file"])})
+
+
+def _paths(paths: Sequence[str]) -> tuple[str, ...]:
+    """Return the paths in their one spelling, each once."""
+    return tuple(dict.fromkeys(repository_path(path) for path in paths))

@@ -1,0 +1,1 @@
+"""Everything that runs the ``git`` program. The rest of promoter sees plain data."""

@@ -1,0 +1,301 @@
+"""The manifest repository as this run sees it: a bare directory that lives for one run.
+
+No checkout and no clone of what is not needed: one fetch of one tip without file
+contents, one batched fetch of the contents asked for, one commit, one push.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from promoter.errors import ConfigError, DeadlineError, UnreachableError
+from promoter.git import failure as failures
+from promoter.git.door import Completed, Git, GitTimeoutError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from promoter.git.failure import Failure
+    from promoter.git.remote import Remote
+
+DEFAULT_AUTHOR = "promoter <promoter@users.noreply.invalid>"
+
+_BASE = "refs/promoter/base"
+_RESULT = "refs/promoter/result"
+_REGULAR = frozenset({"100644", "100755"})
+_OLDEST_GIT = (2, 32)
+_TRIES_UNREACHABLE = 3
+_LAST_LOOK_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One tip of the base branch."""
+
+    base: str
+    commit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A regular file of a snapshot."""
+
+    path: str
+    mode: str
+    blob: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """How a push ended: landed, or refused by the server's rules, or not known yet."""
+
+    status: Literal["landed", "rejected", "failed"]
+    message: str = ""
+    failure: Failure | None = None
+
+
+@dataclass
+class Repository:
+    """A fresh bare directory and the remote that it speaks to. ``scratch`` lives as long."""
+
+    git: Git
+    scratch: Path
+    remote: Remote
+    verbose: Callable[[str], None]
+    redirect: Callable[[str], str]
+    answered: bool = False
+    complete: bool = False  # the server sent every blob: it knows no filters
+    _present: set[str] = field(default_factory=set)
+
+    # --- reading -----------------------------------------------------------------------
+
+    def open(self, base: str | None) -> Snapshot:
+        """Fetch the tip of ``base``, by default the branch that the remote's HEAD names.
+
+        Raises ConfigError for an empty repository and for a branch that is not there.
+        """
+        self._check_version()
+        arguments = ["--bare", "--quiet", "--no-local", "--depth=1", "--filter=blob:none", "--no-tags"]
+        arguments += ["--single-branch", "--template="] + ([f"--branch={base}"] if base else [])
+
+        def clone() -> Completed:
+            # A clone that failed leaves an empty directory behind; git accepts that again.
+            return self.git.run("clone", *arguments, "--", self.remote.url, ".")
+
+        completed = self._network(clone, "fetching the manifest repository")
+        self.complete = "filtering not recognized" in completed.errors
+        head = (self.git.directory / "HEAD").read_text(encoding="utf-8").strip()
+        tip = self.git.run("rev-parse", "--quiet", "--verify", "HEAD^{commit}")
+        if tip.code != 0:
+            raise ConfigError(
+                "the manifest repository is empty: it has no commit to start from",
+                next_step="push a first commit with the manifests to it",
+                reason="empty-repository",
+            )
+        if not head.startswith("ref: refs/heads/"):
+            raise _no_such_branch(base or "HEAD")
+        return Snapshot(head.removeprefix("ref: refs/heads/"), tip.text)
+
+    def refresh(self, snapshot: Snapshot) -> Snapshot:
+        """The present tip of the same branch. Without a depth: exactly what came since arrives."""
+        self.fetch(f"+refs/heads/{snapshot.base}:{_BASE}", doing="fetching the base branch again")
+        return Snapshot(snapshot.base, self.git.must("rev-parse", "--verify", _BASE).text)
+
+    def deepen(self, snapshot: Snapshot, commits: int) -> frozenset[str]:
+        """Fetch that many more commits; returns those whose parents have not been fetched."""
+        shallow = self.git.directory / "shallow"
+        if shallow.exists():
+            self.fetch(f"refs/heads/{snapshot.base}", deepen=commits, doing="fetching the last commits")
+        return frozenset(shallow.read_text(encoding="ascii").split()) if shallow.exists() else frozenset()
+
+    def fetch(
+        self, *refspecs: str, doing: str, stdin: bytes | None = None, deepen: int | None = None
+    ) -> None:
+        """Fetch refs without file contents, or the objects named on stdin, repeated as the network needs."""
+        # Told what we have, a server takes every file of that commit for present and sends none.
+        negotiation = ["-c", "fetch.negotiationAlgorithm=noop"] if stdin is not None else []
+        options = [
+            "--quiet",
+            "--no-tags",
+            "--filter=blob:none",
+            "--no-write-fetch-head",
+            "--no-auto-maintenance",
+        ]
+        options += ["--stdin"] if stdin is not None else []
+        options += [f"--deepen={deepen}"] if deepen is not None else []
+        self._network(
+            lambda: self.git.run(*negotiation, "fetch", *options, "origin", *refspecs, stdin=stdin), doing
+        )
+
+    def files(self, snapshot: Snapshot, prefixes: Iterable[str]) -> list[Entry]:
+        """The regular files below the given directories (``.``: all), links and submodules left out."""
+        operands = [] if "." in (listed := sorted(set(prefixes))) else listed
+        output = self.git.must("ls-tree", "-r", "-z", "--full-tree", snapshot.commit, "--", *operands).output
+        entries = []
+        for record in output.split(b"\0")[:-1]:
+            meta, _, path = record.partition(b"\t")
+            mode, _, blob = meta.decode("ascii").split(" ")
+            if mode in _REGULAR:
+                entries.append(Entry(path.decode("utf-8", "surrogateescape"), mode, blob))
+        return entries
+
+    def read(self, blobs: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        """The contents of the blobs as (id, bytes), fetched in one batch, read one at a time."""
+        wanted = list(dict.fromkeys(blobs))
+        self._fetch_blobs([blob for blob in wanted if blob not in self._present])
+        if not wanted:
+            return
+        with tempfile.TemporaryFile(dir=self.git.directory) as request:
+            request.write("".join(f"{blob}\n" for blob in wanted).encode("ascii"))
+            request.seek(0)
+            with self.git.stream("cat-file", "--batch", "--buffer", stdin=request) as output:
+                for blob in wanted:
+                    header = output.readline().split()
+                    if len(header) != 3:
+                        raise UnreachableError(f"the object {blob} did not arrive", reason="machine")
+                    content = output.read(int(header[2]) + 1)
+                    yield blob, content[:-1]
+
+    def _fetch_blobs(self, blobs: Sequence[str]) -> None:
+        if blobs and not self.complete:
+            request = "".join(f"{blob}\n" for blob in blobs).encode("ascii")
+            self.fetch(stdin=request, doing="fetching file contents")
+        self._present.update(blobs)
+
+    # --- writing -----------------------------------------------------------------------
+
+    def commit(self, snapshot: Snapshot, files: Mapping[Entry, bytes], message: str, author: str) -> str:
+        """Write one commit on top of the snapshot that replaces these files; returns its id.
+
+        ``author`` is ``Name <mail>``.
+        """
+        text = message.encode("utf-8")
+        identity = f"{author} {int(time.time())} +0000"
+        stream = [
+            f"commit {_RESULT}\nmark :1\ncommitter {identity}\ndata {len(text)}\n".encode() + text,
+            f"\nfrom {snapshot.commit}\n".encode(),
+        ]
+        for entry, content in files.items():
+            head = f"M {entry.mode} inline ".encode() + _quoted(entry.path)
+            stream.append(head + f"\ndata {len(content)}\n".encode() + content + b"\n")
+        stream.append(b"get-mark :1\ndone\n")
+        return self.git.must("fast-import", "--quiet", "--done", "--force", stdin=b"".join(stream)).text
+
+    def push(self, snapshot: Snapshot, commit: str) -> Pushed:
+        """One fast-forward push to the base. Says what the server said; never retries."""
+        refspec = f"{commit}:refs/heads/{snapshot.base}"
+        try:
+            completed = self.git.run("push", "--porcelain", "--no-verify", "origin", refspec)
+        except GitTimeoutError:
+            return Pushed("failed", "no answer before the deadline")
+        if completed.code == 0:
+            self.answered = True
+            return Pushed("landed")
+        rejected = [line for line in completed.text.splitlines() if line.startswith("!\t")]
+        if rejected:
+            self.answered = True
+            remote_lines = [line for line in completed.errors.splitlines() if line.startswith("remote: ")]
+            said = " ".join(line.removeprefix("remote: ").strip() for line in remote_lines)
+            reason = rejected[0].rpartition("\t")[2]
+            return Pushed("rejected", f"{reason} {said}".strip())
+        failure = failures.classify(completed.errors)
+        self.answered = self.answered or failure.answered
+        return Pushed("failed", failure.line, failure)
+
+    def landed(self, before: Snapshot, now: Snapshot, promoter_id: str) -> str | None:
+        """The commit between the two tips that carries our ``Promoter-Id``, if one does."""
+        if before.commit == now.commit:
+            return None
+        listed = self.git.run(
+            "log", "--format=%H %(trailers:key=Promoter-Id,valueonly,separator=%x20)",
+            now.commit, f"^{before.commit}", "--",
+        )  # fmt: skip
+        for line in listed.text.splitlines():
+            commit, *ids = line.split()
+            if promoter_id in ids:
+                return commit
+        return None
+
+    def last_look(self) -> None:
+        """Give a final read a few seconds beyond the deadline."""
+        self.git.deadline = self.git.deadline.extended(_LAST_LOOK_SECONDS)
+
+    # --- the network --------------------------------------------------------------------
+
+    def _network(self, command: Callable[[], Completed], doing: str) -> Completed:
+        """Run a command that may be repeated until it succeeds, by the rules of DESIGN §9."""
+        attempt = unreachable = 0
+        while True:
+            attempt += 1
+            try:
+                completed = command()
+            except GitTimeoutError:
+                raise self.too_late(doing) from None
+            if completed.code == 0:
+                self.answered = True
+                return completed
+            failure = failures.classify(completed.errors)
+            self.answered = self.answered or failure.answered
+            if failure.kind == "redirect":
+                self._follow_redirect()
+                continue
+            unreachable += failure.kind == "unreachable"
+            self._give_up_on(failure, doing, unreachable)
+            if self.git.deadline.passed():
+                raise self.too_late(doing, failure.line)
+            self.verbose(f"{doing}: {failure.line}; trying again")
+            self.git.deadline.back_off(attempt)
+
+    def _give_up_on(self, failure: Failure, doing: str, times_unreachable: int) -> None:
+        if failure.kind == "denied":
+            raise failures.denied(failure, doing)
+        if failure.kind == "no-branch":
+            raise _no_such_branch(failure.line)
+        if failure.kind == "disk" or times_unreachable >= _TRIES_UNREACHABLE:
+            raise failures.unreachable(failure, doing)
+
+    def _follow_redirect(self) -> None:
+        self.remote = self.remote.at(self.redirect(self.remote.url))
+        if (self.git.directory / "config").exists():
+            self.git.run("remote", "set-url", "origin", self.remote.url)
+
+    def too_late(self, doing: str, last: str | None = None) -> DeadlineError | UnreachableError:
+        """The error at the deadline: 7 where a server ever answered, else 9."""
+        detail = f" ({last})" if last else ""
+        if self.answered:
+            return DeadlineError(
+                f"the deadline passed while {doing}{detail}: nothing has landed",
+                next_step="run again, or raise --deadline",
+            )
+        return UnreachableError(
+            f"no answer from the manifest repository while {doing}{detail}",
+            next_step="check the address, the network and the proxy, or raise --deadline",
+        )
+
+    def _check_version(self) -> None:
+        words = self.git.must("version").text.split()
+        numbers = tuple(int(part) for part in words[2].split(".")[:2] if part.isdigit())
+        if numbers < _OLDEST_GIT:
+            raise UnreachableError(
+                f"git {words[2]} is too old", next_step="install Git 2.32 or newer", reason="git-too-old"
+            )
+
+
+def _no_such_branch(name: str) -> ConfigError:
+    return ConfigError(
+        f"the manifest repository has no such base branch: {name}",
+        next_step="name an existing branch with --base",
+        reason="no-such-branch",
+    )
+
+
+def _quoted(path: str) -> bytes:
+    """A path as fast-import reads it: quoted like C where it must be."""
+    raw = path.encode("utf-8", "surrogateescape")
+    if raw.startswith(b'"') or b"\n" in raw:
+        return b'"' + raw.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n") + b'"'
+    return raw

@@ -1,0 +1,73 @@
+"""Paths and globs inside a manifest repository. Always ``/``, always relative to its root."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+_GLOB_CHARACTERS = re.compile(r"[*?\[]")
+
+
+def matches(path: str, pattern: str) -> bool:
+    """Whether ``pattern`` names ``path`` itself or a directory above it.
+
+    ``*`` and ``?`` stay within one component, ``**`` spans any number of them, ``.`` is
+    the whole repository.
+    """
+    return pattern == "." or _compiled(pattern).match(path) is not None
+
+
+def matches_any(path: str, patterns: tuple[str, ...]) -> bool:
+    """Whether any of the patterns matches; False for none."""
+    return any(matches(path, pattern) for pattern in patterns)
+
+
+def relative_to(path: str, roots: tuple[str, ...]) -> str:
+    """The path below the first directory on it that one of the patterns names; itself where none does."""
+    parts = path.split("/")
+    for count in range(len(parts)):
+        if matches_any("/".join(parts[:count]) or ".", tuple(root for root in roots if root != ".")):
+            return "/".join(parts[count:])
+    return path
+
+
+def literal_prefix(pattern: str) -> str:
+    """The leading components of a pattern that hold no wildcard: what has to be listed."""
+    parts = pattern.split("/")
+    count = next((i for i, part in enumerate(parts) if _GLOB_CHARACTERS.search(part)), len(parts))
+    return "/".join(parts[:count]) or "."
+
+
+def glob_text(text: str, pattern: str) -> bool:
+    """Whether the whole text matches a shell glob in which ``*`` spans everything, ``/`` too."""
+    return _text_glob(pattern).match(text) is not None
+
+
+@lru_cache(maxsize=256)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    expression = "".join(_translate(piece) for piece in _TOKENS.findall(pattern))
+    return re.compile(expression + r"(?:/.*)?\Z", re.DOTALL)
+
+
+@lru_cache(maxsize=256)
+def _text_glob(pattern: str) -> re.Pattern[str]:
+    expression = "".join(".*" if piece[0] == "*" else _translate(piece) for piece in _TOKENS.findall(pattern))
+    return re.compile(expression + r"\Z", re.DOTALL)
+
+
+_TOKENS = re.compile(r"\*\*/|\*\*|\*|\?|\[!?[^\]/]+\]|.", re.DOTALL)
+
+
+def _translate(piece: str) -> str:
+    if piece == "**/":
+        return "(?:.*/)?"
+    if piece == "**":
+        return ".*"
+    if piece == "*":
+        return "[^/]*"
+    if piece == "?":
+        return "[^/]"
+    if piece[0] == "[" and len(piece) > 2:
+        inside = piece[1:-1].replace("\\", "\\\\").replace("[", "\\[").replace("^", "\\^")
+        return "[" + ("^" + inside[1:] if inside[0] == "!" else inside) + "]"
+    return re.escape(piece)

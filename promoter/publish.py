@@ -1,0 +1,98 @@
+"""Land a commit by a direct fast-forward push, or say that the base has moved.
+
+What happened is read from the state of the remote, not from what was said: after any
+push that did not plainly land, the base is fetched again and searched for our own
+``Promoter-Id`` (a reply may have been lost after the push was processed).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from promoter.errors import DeniedError, PromoterError
+from promoter.git import failure as failures
+from promoter.git.repository import Snapshot
+
+if TYPE_CHECKING:
+    from promoter.git.repository import Pushed, Repository
+
+# A server that could not take a lock, or had no room for an object, may manage the next time.
+_PASSING = re.compile(
+    r"lock|failed to update ref|incorrect old value|fetch first|non-fast-forward|stale|unpack|temporar",
+    re.IGNORECASE,
+)
+_TRIES_UNREACHABLE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """``landed`` as ``commit``, or ``again``: re-apply on ``snapshot``."""
+
+    status: Literal["landed", "again"]
+    snapshot: Snapshot
+    commit: str | None = None
+
+
+class Publisher:
+    """Pushes for one run: remembers what must not be tried for ever."""
+
+    def __init__(self, repository: Repository) -> None:
+        self._repository = repository
+        self._unreachable = 0
+
+    def push(self, snapshot: Snapshot, commit: str, promoter_id: str, attempt: int) -> Published:
+        """One attempt. Raises DeniedError, UnreachableError or DeadlineError where there is no other."""
+        repository = self._repository
+        pushed = repository.push(snapshot, commit)
+        if pushed.status == "landed":
+            return Published("landed", Snapshot(snapshot.base, commit), commit)
+        repository.verbose(f"attempt {attempt}: the push did not land: {pushed.message}")
+        late = repository.git.deadline.passed()
+        if late:
+            repository.last_look()
+        now = self._look_again(snapshot, commit, promoter_id, pushed)
+        if now.status == "landed":
+            return now
+        if now.snapshot.commit == snapshot.commit:
+            self._raise_if_permanent(pushed)
+        if late or repository.git.deadline.passed():
+            raise repository.too_late("pushing", pushed.message)
+        waited = repository.git.deadline.back_off(attempt)
+        repository.verbose(f"attempt {attempt}: trying again after {waited * 1000:.0f} ms")
+        return now
+
+    def _look_again(self, snapshot: Snapshot, commit: str, promoter_id: str, pushed: Pushed) -> Published:
+        repository = self._repository
+        try:
+            now = repository.refresh(snapshot)
+        except PromoterError as error:
+            if pushed.status == "failed" and not (pushed.failure and pushed.failure.kind == "denied"):
+                error.next_step = (
+                    f"the last push may or may not have been processed; look for Promoter-Id: {promoter_id} "
+                    f"in the history, or run again: it converges"
+                )
+            raise
+        ours = commit if now.commit == commit else repository.landed(snapshot, now, promoter_id)
+        if ours is not None:
+            repository.verbose(f"found our own commit {ours[:12]} on the base: it has landed")
+            return Published("landed", now, ours)
+        return Published("again", now)
+
+    def _raise_if_permanent(self, pushed: Pushed) -> None:
+        """The tip has not moved, so this was no race: a rule is permanent, the rest may pass."""
+        if pushed.status == "rejected" and not _PASSING.search(pushed.message):
+            raise DeniedError(
+                f"the server refused the push: {pushed.message}",
+                next_step="allow this identity to push to the branch, or promote by pull request",
+                reason="push-refused",
+            )
+        failure = pushed.failure
+        if failure is None:
+            return
+        if failure.kind == "denied":
+            raise failures.denied(failure, "the push")
+        self._unreachable += failure.kind == "unreachable"
+        if failure.kind == "disk" or self._unreachable >= _TRIES_UNREACHABLE:
+            raise failures.unreachable(failure, "pushing")

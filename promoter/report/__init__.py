@@ -1,0 +1,1 @@
+"""Outcomes rendered: one module per form."""

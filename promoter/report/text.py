@@ -1,0 +1,93 @@
+"""The outcome for people."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from promoter.outcome import Change, Notice, Outcome
+
+_COLOURS = {"red": "31", "green": "32", "yellow": "33", "cyan": "36", "bold": "1", "dim": "2"}
+_MARKS = {
+    "promoted": "green",
+    "planned": "cyan",
+    "unchanged": "dim",
+    "superseded": "yellow",
+    "refused": "red",
+    "failed": "red",
+}
+_LONGEST_DIFF = 200
+
+
+class Paint:
+    """Colours, or none at all."""
+
+    def __init__(self, enabled: bool) -> None:
+        self._enabled = enabled
+
+    def __call__(self, text: str, colour: str) -> str:
+        """The text, cleaned, in a colour where colours are on."""
+        text = clean(text)
+        return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if self._enabled else text
+
+
+def render(outcome: Outcome, paint: Paint) -> str:
+    """What happened, the sites it happened to, and the diff."""
+    lines = [paint(_headline(outcome), _MARKS[outcome.status])]
+    lines += [_change_line(change, paint) for change in outcome.changes]
+    lines += _diff_lines(outcome, paint)
+    return "\n".join(lines) + "\n"
+
+
+def _headline(outcome: Outcome) -> str:
+    what = f" {outcome.app} in {outcome.environment}" if outcome.app and outcome.environment else ""
+    landed = f" as {outcome.commit_sha[:12]} on {outcome.base}" if outcome.commit_sha else ""
+    reason = f" ({outcome.reason})" if outcome.reason not in ("changed", outcome.status) else ""
+    return f"{outcome.status}{what}{landed}{reason}"
+
+
+def _change_line(change: Change, paint: Paint) -> str:
+    what = f"{change.before} -> {change.after}" if change.before != change.after else change.before
+    status = paint(f"{change.status:<10}", _MARKS.get(change.status, "dim"))
+    note = f"  ({change.note})" if change.note else ""
+    return f"  {status} " + clean(f"{change.file}:{change.line}  {what}{note}")
+
+
+def _diff_lines(outcome: Outcome, paint: Paint) -> Iterator[str]:
+    count = 0
+    for path, before, after in outcome.edits:
+        old, new = (data.decode("utf-8").splitlines() for data in (before, after))
+        for line in difflib.unified_diff(old, new, f"a/{path}", f"b/{path}", lineterm="", n=1):
+            count += 1
+            if count > _LONGEST_DIFF:
+                yield "… the diff goes on"
+                return
+            colour = {"+": "green", "-": "red", "@": "cyan"}.get(line[0])
+            yield paint(line, colour) if colour else clean(line)
+
+
+def render_notice(notice: Notice, paint: Paint) -> str:
+    """A warning in one line."""
+    return paint("warning:", "yellow") + clean(f" {_at(notice.file, notice.line)}{notice.message}") + "\n"
+
+
+def render_error(
+    message: str, file: str | None, line: int | None, next_step: str | None, paint: Paint
+) -> str:
+    """What failed and where, and what to do next."""
+    text = paint("error:", "red") + clean(f" {_at(file, line)}{message}") + "\n"
+    return text + (f"  next: {clean(next_step)}\n" if next_step else "")
+
+
+def _at(file: str | None, line: int | None) -> str:
+    if file is None:
+        return ""
+    return f"{file}:{line}: " if line is not None else f"{file}: "
+
+
+def clean(text: str) -> str:
+    """The text without control characters that a file or a server could steer a terminal with."""
+    return "".join(one if one.isprintable() or one in "\n\t" else "\N{REPLACEMENT CHARACTER}" for one in text)

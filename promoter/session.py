@@ -1,0 +1,103 @@
+"""The composition root: a run's directory, its Git, its remote and its commit writer, wired once."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from promoter.errors import UnreachableError
+from promoter.git.door import Git, child_environment
+from promoter.git.remote import parse_remote
+from promoter.git.repository import DEFAULT_AUTHOR, Repository
+from promoter.message import commit_message
+from promoter.pipeline import changes_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from promoter.deadline import Deadline
+    from promoter.git.repository import Snapshot
+    from promoter.pipeline import Plan
+
+
+@contextlib.contextmanager
+def open_repository(
+    address: str,
+    environ: Mapping[str, str],
+    deadline: Deadline,
+    verbose: Callable[[str], None],
+    debug: Callable[[str], None],
+) -> Iterator[Repository]:
+    """The manifest repository for the length of the block; everything it wrote is gone after it."""
+    remote = parse_remote(address, environ)
+    with contextlib.ExitStack() as stack:
+        scratch = stack.enter_context(_scratch_directory())
+        directory = scratch / "repository"
+        directory.mkdir()
+        environment = child_environment(environ, remote.configuration()) | remote.environment()
+        if remote.is_ssh:
+            environment["GIT_SSH_COMMAND"] = _ssh_command(environ, environment, scratch, deadline, stack)
+        git = Git(directory, environment, deadline, debug)
+        redirect = partial(_resolve_redirect, environ=environ, ca_file=environment.get("GIT_SSL_CAINFO"))
+        yield Repository(git, scratch, remote, verbose, redirect)
+
+
+@contextlib.contextmanager
+def _scratch_directory() -> Iterator[Path]:
+    try:
+        directory = tempfile.TemporaryDirectory(prefix="promoter-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise UnreachableError(
+            f"no temporary directory can be made: {error.strerror}",
+            next_step="free space or set TMPDIR to a directory that can be written",
+            reason="machine",
+        ) from None
+    with directory as name:
+        yield Path(name)
+
+
+def _ssh_command(
+    environ: Mapping[str, str],
+    environment: Mapping[str, str],
+    scratch: Path,
+    deadline: Deadline,
+    stack: contextlib.ExitStack,
+) -> str:
+    from promoter.git import ssh  # only where ssh is used
+
+    key = environ.get("PROMOTER_SSH_KEY", "")
+    agent = None
+    if ssh.is_key_text(key):
+        agent = stack.enter_context(ssh.agent_with(key, scratch / "ssh", environment, deadline))
+    return ssh.ssh_command(environ, agent, scratch)
+
+
+def _resolve_redirect(url: str, environ: Mapping[str, str], ca_file: str | None) -> str:
+    from promoter.git.redirect import resolve_redirect  # only where a server redirects
+
+    return resolve_redirect(url, ca_file, environ)
+
+
+def write_commit(
+    repository: Repository,
+    environ: Mapping[str, str],
+    snapshot: Snapshot,
+    plan: Plan,
+    promoter_id: str,
+) -> str:
+    """Write a plan as one commit on top of the snapshot, signed where the configuration says so."""
+    settings = plan.config.commit
+    author = settings.author or plan.intent.origin.author or DEFAULT_AUTHOR
+    moved = [change for change in changes_of(plan, "promoted") if change.status == "promoted"]
+    text = commit_message(settings.message, plan.intent, moved, promoter_id)
+    files = {entry: new for entry, (_, new) in plan.edits.items()}
+    commit = repository.commit(snapshot, files, text, author)
+    if settings.sign is None:
+        return commit
+    from promoter.git.sign import signer  # only where commits are signed
+
+    with signer(settings.sign, repository, environ) as one:
+        return one.sign(repository, snapshot, commit, author)

@@ -1,0 +1,67 @@
+"""A string that is one whole image reference, under a key that speaks of an image.
+
+Covers container lists of any kind and custom resource, Compose services, OCI artifact
+volumes and every ``image:`` string; ``docs/reference/formats.md`` has examples.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from promoter.image import ImageReference, looks_like_reference
+from promoter.sites.model import ManifestFile, Part, Place, Site, walk
+from promoter.yamltext import Scalar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CONTAINER_LISTS = frozenset({"containers", "initContainers", "ephemeralContainers"})
+
+# Keys beside an image that hold a name which is no reference, or only one part of it.
+_NEVER = frozenset({"imagepullsecrets", "imagepullpolicy", "pullsecrets"})
+_NAME_ONLY = frozenset({"repository", "repo", "registry", "imagerepository", "imageregistry", "host"})
+
+
+def find(file: ManifestFile, claimed: set[int]) -> Iterator[Site]:
+    """Every whole reference in the file whose scalar no other format has claimed."""
+    for place in walk(file):
+        scalar = place.node
+        if not isinstance(scalar, Scalar) or scalar.event in claimed or not _speaks_of_an_image(place):
+            continue
+        reference = looks_like_reference(scalar.value)
+        if reference is None or (_is_bare(reference) and not _may_be_bare(place)):
+            continue
+        yield Site(
+            file=file.path,
+            line=scalar.line,
+            format="container" if is_container_image(place) else "image",
+            where=place.where,
+            reference=reference,
+            parts=(Part("reference", scalar),),
+            problem=duplicate_problem(place.duplicate),
+        )
+
+
+def is_container_image(place: Place) -> bool:
+    """Whether this is ``image`` of an item of a container list."""
+    return len(place.keys) > 1 and place.keys[-1] == "image" and place.keys[-2] in CONTAINER_LISTS
+
+
+def duplicate_problem(line: int | None) -> str | None:
+    """Why a site under a key that stands twice cannot be edited."""
+    return None if line is None else f"a key on its path stands twice (again in line {line})"
+
+
+def _speaks_of_an_image(place: Place) -> bool:
+    if any(key.lower() in _NEVER for key in place.keys[-3:]):
+        return False
+    return any("image" in key.lower() for key in place.keys[-2:])
+
+
+def _is_bare(reference: ImageReference) -> bool:
+    return reference.tag is None and reference.digest is None
+
+
+def _may_be_bare(place: Place) -> bool:
+    """Whether an untagged name here is a whole reference that would gain a tag."""
+    return place.keys[-1].lower() not in _NAME_ONLY

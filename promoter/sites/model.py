@@ -1,0 +1,158 @@
+"""What a site is, and how a file is read and walked to find them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from promoter import yamltext
+from promoter.yamltext import Alias, Mapping, Node, Scalar, Sequence
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from promoter.image import ImageReference
+
+Role = Literal["reference", "tag", "digest"]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One scalar of a site. A ``tag`` may carry a digest behind an ``@``."""
+
+    role: Role
+    scalar: Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One place in one file that holds an image reference, or a part of it.
+
+    ``where`` names the place across versions of the file (document and key path, list
+    items by their ``name``). ``reference`` is what readers make of it. ``shadowed_by`` is
+    the ``file:line`` that overrides the site; ``problem`` says why it cannot be edited.
+    ``shares`` are the names of other images whose sites hold one of the same scalars.
+    """
+
+    file: str
+    line: int
+    format: str
+    where: str
+    reference: ImageReference
+    parts: tuple[Part, ...]
+    shadowed_by: str | None = None
+    problem: str | None = None
+    shares: tuple[str, ...] = ()
+
+
+class UnreadableFileError(Exception):
+    """The file cannot be read as YAML; ``line`` is 1-based where known."""
+
+    def __init__(self, file: str, why: str, line: int | None = None) -> None:
+        super().__init__(f"{file}: {why}")
+        self.file = file
+        self.why = why
+        self.line = line
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestFile:
+    """A file as text without byte order mark, and its parsed documents."""
+
+    path: str
+    text: str
+    has_bom: bool
+    documents: tuple[Node, ...]
+
+    def encode(self, text: str) -> bytes:
+        """The bytes of an edited text, with the byte order mark that the file had."""
+        return ((yamltext.BOM if self.has_bom else "") + text).encode("utf-8")
+
+
+def read_manifest(path: str, data: bytes) -> ManifestFile:
+    """Decode and parse one file. Raises UnreadableFileError."""
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise UnreadableFileError(path, f"not UTF-8 (byte {error.start})", line) from None
+    has_bom = text.startswith(yamltext.BOM)
+    text = text.removeprefix(yamltext.BOM)
+    try:
+        documents = yamltext.parse(text)
+    except yamltext.YamlTextError as error:
+        raise UnreadableFileError(path, error.problem, error.line) from None
+    return ManifestFile(path, text, has_bom, tuple(documents))
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A node on the walk through a document.
+
+    ``keys`` are the mapping keys that lead to it (list positions left out), ``where`` the
+    whole path as text, ``duplicate`` the line of a key on the path that stands twice.
+    """
+
+    node: Node
+    keys: tuple[str, ...]
+    where: str
+    in_list: bool = False
+    duplicate: int | None = None
+
+
+def walk(file: ManifestFile) -> Iterator[Place]:
+    """Every node of every document in file order, aliases resolved but not descended into."""
+    for number, root in enumerate(file.documents):
+        pending = [Place(root, (), document_label(root, number))]
+        while pending:
+            place = pending.pop()
+            yield place
+            pending.extend(reversed(list(_children(place))))
+
+
+def _children(place: Place) -> Iterator[Place]:
+    node = place.node
+    if isinstance(node, Mapping):
+        seen: dict[str, int] = {}
+        for key, value in node.pairs:
+            name = yamltext.resolve(key)
+            if isinstance(name, Scalar):
+                duplicate = name.line if name.value in seen else place.duplicate
+                seen[name.value] = name.line
+                yield _child(place, value, (*place.keys, name.value), f".{name.value}", duplicate)
+    elif isinstance(node, Sequence):
+        for index, item in enumerate(node.items):
+            yield _child(place, item, place.keys, item_label(item, index), place.duplicate)
+
+
+def _child(parent: Place, value: Node, keys: tuple[str, ...], step: str, duplicate: int | None) -> Place:
+    # What an alias stands for is walked where its anchor is; only its scalar is a place here.
+    if isinstance(value, Alias):
+        value = value.target if isinstance(value.target, Scalar) else Sequence(value.line)
+    return Place(value, keys, parent.where + step, isinstance(parent.node, Sequence), duplicate)
+
+
+def document_label(root: Node, number: int) -> str:
+    """``Kind/name`` where a document says so, else its number: stable when others move."""
+    if isinstance(root, Mapping):
+        kind = yamltext.scalar_value(yamltext.get(root, "kind"))
+        metadata = yamltext.get(root, "metadata")
+        name = (
+            yamltext.scalar_value(yamltext.get(metadata, "name")) if isinstance(metadata, Mapping) else None
+        )
+        if kind and name:
+            return f"{kind}/{name}"
+    return f"#{number}"
+
+
+def item_label(item: Node, index: int) -> str:
+    """``[name=api]`` for a list item that has a name, else ``[0]``."""
+    node = yamltext.resolve(item)
+    name = yamltext.scalar_value(yamltext.get(node, "name")) if isinstance(node, Mapping) else None
+    return f"[name={name}]" if name else f"[{index}]"
+
+
+def split_tag(text: str) -> tuple[str | None, str | None]:
+    """The tag and digest that a tag value holds: ``1.2@sha256:…`` has both, empty neither."""
+    tag, at, digest = text.partition("@")
+    return tag or None, digest if at and digest else None
