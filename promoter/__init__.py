@@ -1,3 +1,3 @@
 """Moves container images through environments in a GitOps manifest repository."""
 
-__version__ = "0.1.0"
+__version__ = "1.0.0.dev0"

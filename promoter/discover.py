@@ -56,15 +56,18 @@ class Cache:
 def discover(
     repository: Repository, snapshot: Snapshot, scope: Scope, images: Sequence[ImageReference], cache: Cache
 ) -> Found:
-    """The sites of each image: configured targets where some name it, else what the environment holds."""
+    """The sites of each image: those of configured targets, else what a search of the environment finds.
+
+    A target speaks for an environment where its file names it by ``{environment}`` or
+    stands below the environment's paths.
+    """
     found = Found()
     configured = [bound for image in images for bound in _bind(scope, image)]
-    named = {bound.image for bound in configured}
-    searched = [image for image in images if image not in named]
+    if configured:
+        _read_targets(repository, snapshot, scope, configured, found)
+    searched = [image for image in images if image not in found.sites and image not in found.unreadable]
     if searched:
         _search(repository, snapshot, scope, searched, cache, found)
-    if configured:
-        _read_targets(repository, snapshot, configured, found)
     return found
 
 
@@ -140,6 +143,7 @@ class _Bound:
 
     image: ImageReference
     file: str
+    names_environment: bool
     keys: Mapping[str, KeyPath]
 
 
@@ -156,7 +160,8 @@ def _bind(scope: Scope, image: ImageReference) -> list[_Bound]:
                 for role, path in written.items()
                 if path is not None
             }
-            bound.append(_Bound(image, fill(target.file, values), keys))
+            names_it = "{environment}" in target.file
+            bound.append(_Bound(image, fill(target.file, values), names_it, keys))
     return bound
 
 
@@ -185,14 +190,16 @@ def _filled(step: str | int | tuple[str, str], values: Mapping[str, str]) -> str
 
 
 def _read_targets(
-    repository: Repository, snapshot: Snapshot, configured: Sequence[_Bound], found: Found
+    repository: Repository, snapshot: Snapshot, scope: Scope, configured: Sequence[_Bound], found: Found
 ) -> None:
-    patterns = tuple({bound.file for bound in configured})
-    listed = repository.files(snapshot, map(paths.literal_prefix, patterns))
-    entries = [entry for entry in listed if paths.matches_any(entry.path, patterns)]
-    contents = dict(repository.read(entry.blob for entry in entries))
-    for entry in entries:
-        bounds = [bound for bound in configured if paths.matches(entry.path, bound.file)]
+    listed = repository.files(snapshot, [paths.literal_prefix(bound.file) for bound in configured])
+    meant = {
+        entry: bounds
+        for entry in listed
+        if (bounds := [bound for bound in configured if _holds(bound, entry.path, scope)])
+    }
+    contents = dict(repository.read(entry.blob for entry in meant))
+    for entry, bounds in meant.items():
         try:
             file = read_manifest(entry.path, contents[entry.blob])
         except UnreadableFileError as error:
@@ -204,6 +211,11 @@ def _read_targets(
         for site in _target_sites(file, bounds):
             image = next(bound.image for bound in bounds if bound.image.same_image(site.reference))
             found.sites.setdefault(image, []).append(site)
+
+
+def _holds(bound: _Bound, path: str, scope: Scope) -> bool:
+    ours = bound.names_environment or paths.matches_any(path, scope.environment.paths)
+    return ours and paths.matches(path, bound.file)
 
 
 def _target_sites(file: ManifestFile, bounds: Iterable[_Bound]) -> list[Site]:

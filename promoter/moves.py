@@ -315,7 +315,7 @@ def missing(wish: Wish, unreadable: Sequence[UnreadableFileError], looked_at: in
     if not skip:
         raise NotFoundError(
             f"the environment does not use {name} ({looked_at} files looked at)",
-            next_step="check the name, registry included; `--missing skip` passes over images that are not used",
+            next_step="check the name, registry included; --missing skip passes over unused images",
             reason="image-not-found",
         )
     return Notice("image-not-used", f"the environment does not use {name}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -13,8 +13,13 @@ from promoter.cli.options import common, option, repeatable
 from promoter.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from promoter.cli.output import Output
+    from promoter.image import ImageReference
     from promoter.pipeline import BumpOptions
+
+T = TypeVar("T")
 
 EXAMPLES = """\b
 Examples:
@@ -78,7 +83,7 @@ def _options(given: dict[str, Any], environ: dict[str, str]) -> BumpOptions:
     from promoter.intent import Request
     from promoter.pipeline import BumpOptions
 
-    images = tuple(dict.fromkeys(parse_reference(text) for text in given["image"]))
+    images = tuple(dict.fromkeys(_read("--image", parse_reference, text) for text in given["image"]))
     if given["digest"] and not given["tag"]:
         raise UsageError("--digest goes with --tag; an image takes its digest as NAME:TAG@DIGEST")
     if given["tag"] and not given["app"]:
@@ -94,8 +99,8 @@ def _options(given: dict[str, Any], environ: dict[str, str]) -> BumpOptions:
     request = Request(
         images,
         given["app"],
-        parse_tag(given["tag"]) if given["tag"] else None,
-        parse_digest(given["digest"]) if given["digest"] else None,
+        _read("--tag", parse_tag, given["tag"]) if given["tag"] else None,
+        _read("--digest", parse_digest, given["digest"]) if given["digest"] else None,
     )
     return BumpOptions(
         request=request,
@@ -114,7 +119,17 @@ def _options(given: dict[str, Any], environ: dict[str, str]) -> BumpOptions:
     )
 
 
-def _check_image(image: Any, images: Any) -> None:  # noqa: ANN401 - see below
+def _read(option_name: str, parse: Callable[[str], T], text: str) -> T:
+    """Parse one value; an error names the option it came from."""
+    from promoter.image import InvalidReferenceError
+
+    try:
+        return parse(text)
+    except InvalidReferenceError as error:
+        raise InvalidReferenceError(f"{option_name}: {error.message}", next_step=error.next_step) from None
+
+
+def _check_image(image: ImageReference, images: tuple[ImageReference, ...]) -> None:
     if image.tag is None and image.digest is None:
         raise UsageError(f"--image {image}: a tag or a digest is missing")
     others = [one for one in images if one is not image and one.same_image(image)]

@@ -87,6 +87,10 @@ class Output:
         wrapped.__cause__ = error
         return self.error(wrapped)
 
+    def result(self, text: str) -> None:
+        """A line of the result itself."""
+        self._write(sys.stdout, text + "\n")
+
     def say(self, text: str) -> None:
         """A line of progress, under -v and --debug."""
         if self.verbose or self.debugging:
