@@ -33,9 +33,9 @@ def repository_path(text: str) -> str:
         raise ValueError("'' is empty; write \".\" for the whole repository")
     if _CONTROL.search(text):
         raise ValueError(f"{shorten(text)} holds a control character")
-    if text.startswith(("/", "\\")):
-        raise ValueError(f"{shorten(text)} is absolute; paths start at the root of the repository")
     parts = [part for part in text.split("/") if part not in ("", ".")]
+    if text.startswith("/") or (parts and parts[0].startswith("\\")):
+        raise ValueError(f"{shorten(text)} is absolute; paths start at the root of the repository")
     if ".." in parts:
         raise ValueError(f"{shorten(text)} has a '..' component; paths stay inside the repository")
     # Git refuses such a name in any case, because of file systems that ignore it.
