@@ -3,8 +3,9 @@
     .venv/bin/python benchmarks/bump.py [--files 100 1000 5000 50000] [--runs 7] [--json FILE]
 
 Every run lands a commit, which is asserted from the repository, over loopback http from a
-server in a process of its own. The rivals run in turn in the same session; what counts is
-medians and their ratios.
+server in a process of its own. The rivals run in turn in the same session. Ratios and
+differences are the medians of those of each round, so that a load which comes and goes
+hits both sides; CPU is what the program and its children used, whoever else ran.
 """
 
 from __future__ import annotations
@@ -14,13 +15,16 @@ import contextlib
 import json
 import os
 import re
+import resource
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from dataclasses import asdict, dataclass, field
+from operator import sub, truediv
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -124,17 +128,13 @@ class Result:
     files: int
     per_environment: int
     seconds: list[float] = field(default_factory=list)
+    cpu_seconds: list[float] = field(default_factory=list)
     received: list[int] = field(default_factory=list)
     sent: list[int] = field(default_factory=list)
     requests: list[int] = field(default_factory=list)
     peak_mb: float | None = None
     git_peak_mb: float | None = None
     processes: list[Process] = field(default_factory=list)
-
-    @property
-    def median(self) -> float:
-        """Seconds of the middle run."""
-        return statistics.median(self.seconds)
 
 
 class Server:
@@ -216,7 +216,7 @@ class Bench:
         image = f"{IMAGE}:2.{self.number}.0"
         return [str(self.program), "bump", "--manifest-repo", url, "--image", image, *where]
 
-    def script(self, text: str, repository: str) -> Callable[[], float]:
+    def script(self, text: str, repository: str) -> Callable[[], tuple[float, float]]:
         """A run of a shell script."""
         return lambda: self.land(
             ["sh", "-c", text],
@@ -225,31 +225,36 @@ class Bench:
             TAG=f"2.{self.number}.0",
         )
 
-    def bump(self, repository: str, *where: str) -> Callable[[], float]:
+    def bump(self, repository: str, *where: str) -> Callable[[], tuple[float, float]]:
         """A run of promoter."""
         return lambda: self.land(self.promoter(repository, *where), repository)
 
-    def land(self, command: Sequence[str], repository: str, **more: str) -> float:
-        """The seconds that a command takes. It must land exactly one commit with the present tag."""
+    def land(self, command: Sequence[str], repository: str, **more: str) -> tuple[float, float]:
+        """The seconds that a command takes, by the clock and of CPU time.
+
+        It must land exactly one commit, with the present tag.
+        """
         bare = self.scratch / "served" / repository
         before = repos.resolve(bare, "main")
         with tempfile.TemporaryDirectory(dir=self.scratch) as folder:
-            began = time.perf_counter()
+            began, cpu = time.perf_counter(), children_cpu_seconds()
             done = subprocess.run(
                 command, cwd=folder, env=self.environ(**more), capture_output=True, text=True, check=False
             )
-            seconds = time.perf_counter() - began
+            seconds, cpu_seconds = time.perf_counter() - began, children_cpu_seconds() - cpu
         assert done.returncode == 0, f"{command[0]} ended with {done.returncode}: {done.stderr}"
         assert repos.resolve(bare, "main~1") == before, f"{command[0]} landed nothing"
         expected = f'- name: {IMAGE}\n    newTag: "2.{self.number}.0"\n'
         assert expected in repos.read_file(bare, FILE).decode(), f"{command[0]} landed another tag"
-        return seconds
+        return seconds, cpu_seconds
 
-    def measure(self, result: Result, run: Callable[[], float]) -> None:
+    def measure(self, result: Result, run: Callable[[], tuple[float, float]]) -> None:
         """Add one run to a result."""
         self.number += 1
         self.server.take()
-        result.seconds.append(run())
+        seconds, cpu_seconds = run()
+        result.seconds.append(seconds)
+        result.cpu_seconds.append(cpu_seconds)
         requests = self.server.take()
         result.requests.append(len(requests))
         result.sent.append(sum(record[0] for record in requests))
@@ -285,6 +290,11 @@ class Bench:
         pattern = r"^import time:\s+(\d+) \|\s+(\d+) \|\s+(\S+)$"
         rows = re.findall(pattern, done.stderr, re.MULTILINE)
         return sorted(((int(total), int(own), name) for own, total, name in rows), reverse=True)
+
+
+def children_cpu_seconds() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def read_process(line: str) -> Process:
@@ -342,18 +352,24 @@ def measure_start_up(bench: Bench, runs: int) -> dict[str, float]:
 # --- the report
 
 
+def paired(what: Callable[[float, float], float], ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """The median over the rounds of a ratio or difference."""
+    return statistics.median(map(what, ours, theirs))
+
+
 def rows_of(results: Sequence[Result]) -> list[dict[str, Any]]:
     """The figures of one size; the rivals that are compared with come first."""
-    steps, clone = results[0].median, results[1].median
+    steps, clone = results[0].seconds, results[1].seconds
     return [
         {
             "files": one.files,
             "per_environment": one.per_environment,
             "rival": one.rival,
-            "seconds": one.median,
-            "ratio_to_a": one.median / steps,
-            "more_than_a_ms": (one.median - steps) * 1000,
-            "ratio_to_b": one.median / clone,
+            "seconds": statistics.median(one.seconds),
+            "ratio_to_a": paired(truediv, one.seconds, steps),
+            "more_than_a_ms": paired(sub, one.seconds, steps) * 1000,
+            "ratio_to_b": paired(truediv, one.seconds, clone),
+            "cpu_seconds": statistics.median(one.cpu_seconds),
             "received_bytes": statistics.median(one.received),
             "sent_bytes": statistics.median(one.sent),
             "requests": statistics.median(one.requests),
@@ -366,7 +382,9 @@ def rows_of(results: Sequence[Result]) -> list[dict[str, Any]]:
     ]
 
 
-HEADER = "  files in env rival         median     /a  -a ms     /b  received     sent requests peak MB git MB"
+HEADER = (
+    "  files in env rival         median     /a  -a ms     /b  cpu ms  received   sent reqs  peak MB git MB"
+)
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]], *, processes: bool) -> None:
@@ -375,8 +393,8 @@ def print_rows(rows: Sequence[Mapping[str, Any]], *, processes: bool) -> None:
         print(
             f"{row['files']:7} {row['per_environment']:6} {row['rival']:11}"
             f"{row['seconds']:7.3f} s {row['ratio_to_a']:6.2f} {row['more_than_a_ms']:6.0f}"
-            f" {row['ratio_to_b']:6.2f} {row['received_bytes']:9.0f} {row['sent_bytes']:8.0f}"
-            f" {row['requests']:8.0f}",
+            f" {row['ratio_to_b']:6.2f} {row['cpu_seconds'] * 1000:7.0f}"
+            f" {row['received_bytes']:9.0f} {row['sent_bytes']:6.0f} {row['requests']:4.0f} ",
             *(
                 f"{peak:{width}.1f}" if peak is not None else "-".rjust(width)
                 for peak, width in zip(peaks, (7, 6), strict=True)
@@ -445,6 +463,7 @@ def main() -> None:
     if arguments.serve is not None:
         serve(arguments.serve)
         return
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # `timeout` must not leave the scratch behind
     report: dict[str, Any] = {"runs": arguments.runs, "bumps": []}
     with session(arguments.program.absolute()) as bench:
         report["start_up_seconds"] = measure_start_up(bench, 2 * arguments.runs)
@@ -457,10 +476,10 @@ def main() -> None:
             rows = rows_of(measure_size(bench, files, per_environment, arguments.runs))
             print_rows(rows, processes=arguments.processes)
             report["bumps"] += rows
+            if arguments.json is not None:
+                arguments.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
         if arguments.imports:
             print_imports(bench, 100)
-    if arguments.json is not None:
-        arguments.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

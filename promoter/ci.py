@@ -34,53 +34,61 @@ def detect(environ: Mapping[str, str], commit_time: Callable[[str], str | None])
 
 
 def _github(environ: Mapping[str, str], commit_time: Callable[[str], str | None]) -> Origin:
-    revision = environ.get("GITHUB_SHA")
-    repository = environ.get("GITHUB_REPOSITORY", "")
+    repository = _one_line(environ.get("GITHUB_REPOSITORY")) or ""
     server = environ.get("GITHUB_SERVER_URL", "https://github.com")
     run = environ.get("GITHUB_RUN_ID")
     actor = environ.get("GITHUB_ACTOR")
     # GITHUB_WORKFLOW_REF names the file: two workflows may share a display name.
     workflow = environ.get("GITHUB_WORKFLOW_REF", "").partition("@")[0].removeprefix(f"{repository}/")
     workflow = workflow or environ.get("GITHUB_WORKFLOW", "")
-    time = _head_commit_time(environ.get("GITHUB_EVENT_PATH")) or (
-        commit_time(revision) if revision else None
-    )
+    head = _head_commit(environ.get("GITHUB_EVENT_PATH"))
+    revision = _one_line(head.get("id") or environ.get("GITHUB_SHA"))
+    time = parse_time(head.get("timestamp"))
+    if time is None and revision:
+        time = parse_time(commit_time(revision))
     return Origin(
         revision=revision,
-        source_time=parse_time(time),
+        source_time=time,
         order=_order(f"github:{repository}:{workflow}", environ.get("GITHUB_RUN_NUMBER")),
-        run_url=f"{server}/{repository}/actions/runs/{run}" if run else None,
-        actor=actor,
+        run_url=_one_line(f"{server}/{repository}/actions/runs/{run}") if run else None,
+        actor=_one_line(actor),
         author=f"{actor} <{actor}@users.noreply.github.com>" if _is_plain(actor) else _GITHUB_BOT,
     )
 
 
-def _head_commit_time(event_path: str | None) -> str | None:
-    """``head_commit.timestamp`` of a push event, or of the run that a workflow_run event tells of."""
+def _head_commit(event_path: str | None) -> dict[str, str]:
+    """``head_commit`` of a push event, or of the run that a workflow_run event tells of: what was built.
+
+    In the second case GITHUB_SHA is another commit, the default branch's last one.
+    """
     if not event_path:
-        return None
+        return {}
     try:
         event: Any = json.loads(Path(event_path).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return None
+        return {}
     for holder in (event, event.get("workflow_run") if isinstance(event, dict) else None):
         head = holder.get("head_commit") if isinstance(holder, dict) else None
-        time = head.get("timestamp") if isinstance(head, dict) else None
-        if isinstance(time, str):
-            return time
-    return None
+        if isinstance(head, dict):
+            return {key: value for key, value in head.items() if isinstance(value, str)}
+    return {}
 
 
 def _gitlab(environ: Mapping[str, str]) -> Origin:
     name, mail = environ.get("GITLAB_USER_NAME"), environ.get("GITLAB_USER_EMAIL")
     return Origin(
-        revision=environ.get("CI_COMMIT_SHA"),
+        revision=_one_line(environ.get("CI_COMMIT_SHA")),
         source_time=parse_time(environ.get("CI_COMMIT_TIMESTAMP")),
         order=_order(f"gitlab:{environ.get('CI_PROJECT_PATH', '')}:pipeline", environ.get("CI_PIPELINE_IID")),
-        run_url=environ.get("CI_JOB_URL") or environ.get("CI_PIPELINE_URL"),
-        actor=environ.get("GITLAB_USER_LOGIN"),
+        run_url=_one_line(environ.get("CI_JOB_URL") or environ.get("CI_PIPELINE_URL")),
+        actor=_one_line(environ.get("GITLAB_USER_LOGIN")),
         author=f"{name} <{mail}>" if _is_plain(name) and _is_plain(mail) else None,
     )
+
+
+def _one_line(text: str | None) -> str | None:
+    """The text without line breaks and other control characters; None where nothing is left."""
+    return " ".join("".join(one if one.isprintable() else " " for one in text or "").split()) or None
 
 
 def _is_plain(text: str | None) -> bool:
@@ -91,7 +99,7 @@ def _is_plain(text: str | None) -> bool:
 def _order(namespace: str, number: str | None) -> tuple[str, int] | None:
     if not number or not (number.isascii() and number.isdigit()):
         return None
-    return " ".join(namespace.replace("#", "-").split()), int(number)
+    return _one_line(namespace.replace("#", "-")) or "", int(number)
 
 
 def parse_time(text: str | None) -> datetime | None:

@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Environment:
     """A named part of the manifest repository; ``paths`` are directories or globs, ``.`` is all."""
 
@@ -44,7 +44,7 @@ class Environment:
     publish: str = "push"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class App:
     """Images promoted as one thing; ``paths`` are relative to the environment, none means anywhere."""
 
@@ -52,18 +52,20 @@ class App:
     images: tuple[str, ...]
     paths: tuple[str, ...] = ()
     current: str | None = None
+    markers: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ImageRule:
     """How the tags of the images whose name matches the glob are read."""
 
     match: str
     order: Order = "auto"
     current: str | None = None
+    markers: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Target:
     """An explicit site: key paths (see ``parse_key_path``) into a file.
 
@@ -78,7 +80,7 @@ class Target:
     reference: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Commit:
     """What commits look like; None is promoter's default."""
 
@@ -87,7 +89,7 @@ class Commit:
     sign: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Config:
     """The whole configuration; there is at least one environment, and the order is the file's."""
 
@@ -173,7 +175,7 @@ def _environment(name: str, entry: dict[str, Any]) -> Environment:
 
 def _app(name: str, entry: dict[str, Any]) -> App:
     paths = _paths(entry.get("paths", []))
-    return App(name, tuple(entry["images"]), paths, entry.get("current"))
+    return App(name, tuple(entry["images"]), paths, entry.get("current"), entry.get("markers"))
 
 
 def _target(entry: dict[str, Any]) -> Target:

@@ -6,7 +6,7 @@ import random
 import time
 
 _FIRST_WAIT = 0.05
-_LONGEST_WAIT = 5.0
+LONGEST_WAIT = 5.0
 
 
 class Deadline:
@@ -28,14 +28,13 @@ class Deadline:
         """A later one, for a last look that only reads."""
         return Deadline(self.remaining() + seconds)
 
-    def back_off(self, attempt: int, at_least: float = 0.0) -> float:
+    def back_off(self, attempt: int, longest: float = LONGEST_WAIT) -> float:
         """Sleep before attempt number ``attempt + 1`` with full jitter; returns the seconds slept.
 
         Full jitter: uniform between nothing and a bound that doubles each time, so that
         writers that collided once spread out instead of colliding in step.
         """
-        bound = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(attempt, 10))
-        wait = max(at_least, random.uniform(0, bound))  # noqa: S311 - spreads load, guards nothing
-        wait = min(wait, self.remaining())
+        bound = min(longest, _FIRST_WAIT * 2 ** min(attempt, 10))
+        wait = min(random.uniform(0, bound), self.remaining())  # noqa: S311 - spreads load, guards nothing
         time.sleep(wait)
         return wait

@@ -29,7 +29,7 @@ class Action(Enum):
     NEEDS_HISTORY = "needs-history"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Build:
     """What orders builds: of one run, or of the commit that introduced a reference.
 
@@ -47,7 +47,7 @@ class Build:
         return (self.namespace is not None and self.number is not None) or self.source_time is not None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SiteHistory:
     """What the bounded history of the manifest repository knows of one site.
 
@@ -60,7 +60,7 @@ class SiteHistory:
     earlier: tuple[TagDigest, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Policy:
     """The options that bear on order."""
 
@@ -70,7 +70,7 @@ class Policy:
     strict_order: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Verdict:
     """The judgement of one site; `why` is empty only for a plain move forward."""
 

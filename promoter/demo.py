@@ -54,7 +54,7 @@ api:
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Scene:
     """One step of the story and the exit code that it ends with."""
 

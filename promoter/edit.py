@@ -8,20 +8,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from promoter import yamltext
+from promoter import templates, yamltext
 from promoter.image import ImageReference
+from promoter.sites import kustomize_create
 from promoter.sites.model import split_tag
 from promoter.yamltext import Replacement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from promoter.sites.model import ManifestFile, Part, Site
+    from promoter.yamltext import Scalar
 
 Version = tuple[str | None, str | None]  # tag, digest
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Style:
     """What the caller wants of digests: neither keeps the style of each site."""
 
@@ -75,16 +77,28 @@ def replacements(site: Site, version: Version) -> list[Replacement]:
     tag, digest = version
     roles = {part.role: part for part in site.parts}
     if "reference" in roles:
-        wanted = [(roles["reference"], str(ImageReference(site.reference.name, tag, digest)))]
+        name = site.new_name or site.reference.name
+        wanted = [(roles["reference"], str(ImageReference(name, tag, digest)))]
     elif "tag" not in roles:
         wanted = [(roles["digest"], digest or "")]
     else:
         wanted = _field_values(roles["tag"], roles.get("digest"), tag, digest)
-    return [
-        Replacement(part.scalar, value)
-        for part, value in wanted
-        if yamltext.resolved_text(part.scalar) != value
-    ]
+    if site.new_name and "name" in roles:
+        wanted.append((roles["name"], site.new_name))
+    texts = [(part.scalar, _text(part, value)) for part, value in wanted]
+    return [Replacement(scalar, text) for scalar, text in texts if _present(scalar) != text]
+
+
+def _text(part: Part, value: str) -> str:
+    """The whole text of the scalar around a new value."""
+    if value and not value.startswith(part.implied):
+        raise yamltext.EditError(f"its readers put {part.implied!r} before it")
+    return part.before + value.removeprefix(part.implied) + part.after
+
+
+def _present(scalar: Scalar) -> str:
+    """What the scalar says; ``null`` says as little as an empty text."""
+    return "" if yamltext.is_null(scalar) else yamltext.resolved_text(scalar)
 
 
 def _field_values(
@@ -103,12 +117,37 @@ def _field_values(
 
 def edit_file(file: ManifestFile, edits: Iterable[tuple[Site, Version]]) -> bytes:
     """The new bytes of a file. Raises yamltext.EditError; nothing else than the sites differs."""
+    view = templates.mask if file.is_template else str
+    listed = list(edits)
+    text = _edited(file.text, [(site, version) for site, version in listed if not site.is_new], 0, view)
+    for site, (tag, digest) in listed:
+        if site.is_new:
+            text = kustomize_create.add_image(text, site.reference.name, tag, digest)
+    return file.encode(text)
+
+
+def _edited(text: str, edits: list[tuple[Site, Version]], depth: int, view: Callable[[str], str]) -> str:
+    """The text with its own sites edited, and those of the documents embedded in its scalars."""
     wanted: dict[int, Replacement] = {}
+    embedded: dict[int, list[tuple[Site, Version]]] = {}
     for site, version in edits:
+        if len(site.within) > depth:
+            embedded.setdefault(site.within[depth].event, []).append((site, version))
+            continue
         for replacement in replacements(site, version):
-            other = wanted.setdefault(replacement.scalar.event, replacement)
-            if other.value != replacement.value:
-                raise yamltext.EditError(
-                    f"line {replacement.scalar.line} is shared by an alias and would have to hold two values"
-                )
-    return file.encode(yamltext.splice(file.text, list(wanted.values())))
+            _add(wanted, replacement)
+    for inner in embedded.values():
+        outer = inner[0][0].within[depth]
+        if outer.style != "|" and "\n" in text[outer.start : outer.end]:
+            raise yamltext.EditError("the document around it is written over several lines")
+        view_inside = templates.view_of(outer.value)
+        _add(wanted, Replacement(outer, _edited(outer.value, inner, depth + 1, view_inside)))
+    return yamltext.splice(text, list(wanted.values()), view)
+
+
+def _add(wanted: dict[int, Replacement], replacement: Replacement) -> None:
+    other = wanted.setdefault(replacement.scalar.event, replacement)
+    if other.value != replacement.value:
+        raise yamltext.EditError(
+            f"line {replacement.scalar.line} is shared by an alias and would have to hold two values"
+        )

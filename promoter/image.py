@@ -110,6 +110,11 @@ class ImageReference:
         return short if registry == _DEFAULT_REGISTRY and "/" not in short else repository
 
     @property
+    def names_registry(self) -> bool:
+        """Whether the name begins with a registry's host."""
+        return _split(self.name)[0] is not None
+
+    @property
     def last_component(self) -> str:
         """The part of the name after its last ``/``."""
         return self.name.rpartition("/")[2]

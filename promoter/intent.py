@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from promoter.config import App, Config, Environment
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Origin:
     """Where an intent comes from: the source revision and the CI run that built it.
 
@@ -38,7 +38,7 @@ class Origin:
         return Build(namespace, number, self.source_time)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Intent:
     """Environment + app + image references + why. All images land together or none does."""
 
@@ -48,7 +48,7 @@ class Intent:
     origin: Origin
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Request:
     """What the caller names: images, or an app and its tag, for layouts that hold only a tag."""
 

@@ -24,9 +24,12 @@ if TYPE_CHECKING:
 Status = Literal["move", "unchanged", "superseded", "refused", "shadowed", "left", "undecided"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Wish:
-    """One wanted image and the rules for it. ``together`` are all images of the run."""
+    """One wanted image and the rules for it. ``together`` are all images of the run.
+
+    With ``marker``, the sites of that policy decide alone.
+    """
 
     image: ImageReference
     app: str
@@ -36,9 +39,11 @@ class Wish:
     current: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
     together: tuple[ImageReference, ...] = ()
+    marker: str | None = None
+    only_marked: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Choice:
     """A site and what becomes of it. ``code`` is a slug for ``note``, which people read."""
 
@@ -79,10 +84,14 @@ def _set_aside(wish: Wish, site: Site) -> Choice:
     ]
     if site.shadowed_by:
         return Choice(site, "shadowed", present, f"overridden by {site.shadowed_by}", "shadowed")
+    if (wish.marker and site.marker != wish.marker) or (wish.only_marked and site.marker is None):
+        note = f"its marker is not {wish.marker}" if wish.marker and site.marker else "it carries no marker"
+        return Choice(site, "left", present, note, "not-marked")
     if site.problem:
         return Choice(site, "refused", present, site.problem, "refused-site")
     if strangers:
-        note = f"its value is an anchor that {', '.join(strangers)} uses too"
+        kind = "an anchor" if any(part.scalar.anchor for part in site.parts) else "a variable"
+        note = f"its value is {kind} that {', '.join(strangers)} uses too"
         return Choice(site, "refused", present, note, "shared-anchor")
     if wish.current and not any(glob_text(site.reference.tag or "", glob) for glob in wish.current):
         return Choice(site, "left", present, "its tag does not match --current", "not-current")
@@ -95,7 +104,7 @@ def _same_version(wish: Wish, name: str, image: ImageReference) -> bool:
 
 def _other_lines_left(wish: Wish, choices: list[Choice]) -> list[Choice]:
     """Where some sites hold a tag of the wanted tag's line, only these move."""
-    if wish.image.tag is None:
+    if wish.image.tag is None or wish.marker:
         return choices
     line = line_of(wish.image.tag)
 
@@ -135,6 +144,8 @@ def _judged(wish: Wish, choice: Choice, histories: Mapping[str, Mapping[str, Sit
         Action.REFUSE: "refused",
         Action.NEEDS_HISTORY: "undecided",
     }
+    if verdict.action is Action.UNCHANGED and site.new_name:
+        return replace(choice, status="move", version=version, note="its name changes", code="name")
     return replace(
         choice, status=status[verdict.action], version=version, note=verdict.why, code=verdict.code
     )
@@ -151,15 +162,29 @@ def site_history(
     ``find`` gives the sites of another version, none where it cannot be read.
     """
     present = edit.current(site)
-    stood = [_stood_at(site, revision, find) for revision in revisions]
-    held = 0
-    while held < len(stood) and stood[held] == present:
-        held += 1
-    introduced_by = None
-    if held and not revisions[held - 1].is_edge:
-        introduced_by = build_of(revisions[held - 1].trailers)
-    earlier = {_as_expressed(version, wanted) for version in stood[held:] if version is not None}
-    return SiteHistory(introduced_by, tuple(earlier - {_as_expressed(present, wanted)}))
+    stood = {revision.commit: _stood_at(site, revision, find) for revision in revisions}
+    introduced = _introduced(present, stood, revisions)
+    known = introduced is not None and not introduced.is_edge
+    earlier = {_as_expressed(version, wanted) for version in stood.values() if version is not None}
+    return SiteHistory(
+        build_of(introduced.trailers) if introduced is not None and known else None,
+        tuple(earlier - {_as_expressed(present, wanted)}),
+    )
+
+
+def _introduced(
+    present: TagDigest, stood: Mapping[str, TagDigest | None], revisions: Sequence[Revision]
+) -> Revision | None:
+    """The revision that brought the present value: older ones are followed as long as they hold it too.
+
+    A merge is followed to the side that the value came from.
+    """
+    by_commit = {revision.commit: revision for revision in revisions if stood[revision.commit] == present}
+    found, older = None, revisions[0].commit if revisions else None
+    while older in by_commit:
+        found = by_commit[older]
+        older = next((parent for parent in found.parents if parent in by_commit), None)
+    return found
 
 
 def _stood_at(site: Site, revision: Revision, find: Callable[[bytes], list[Site]]) -> TagDigest | None:
@@ -198,7 +223,7 @@ def build_of(trailers: Mapping[str, str]) -> Build | None:
 Fate = Literal["move", "unchanged", "superseded", "refused"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Decision:
     """What happens to one image; ``error`` says why it is refused."""
 
@@ -257,11 +282,15 @@ def _refusal(wish: Wish, choice: Choice, code: str) -> PromoterError:
 
 def _nothing_to_move(wish: Wish, choices: Sequence[Choice]) -> PromoterError:
     first = choices[0]
+    next_steps = {
+        "not-current": "loosen --current",
+        "not-marked": "put the policy's marker behind the value, or leave out --marker and --only-marked",
+    }
     return NotFoundError(
         f"no site of {wish.image.name} can move: {first.note}",
         file=first.site.file,
         line=first.site.line,
-        next_step="loosen --current" if first.code == "not-current" else "promote the site that overrides it",
+        next_step=next_steps.get(first.code, "promote the site that overrides it"),
         reason="no-effective-site",
     )
 
@@ -313,8 +342,9 @@ def missing(wish: Wish, unreadable: Sequence[UnreadableFileError], looked_at: in
             reason="unreadable",
         )
     if not skip:
+        marked = f", and nothing carries the marker {wish.marker}" if wish.marker else ""
         raise NotFoundError(
-            f"the environment does not use {name} ({looked_at} files looked at)",
+            f"the environment does not use {name}{marked} ({looked_at} files looked at)",
             next_step="check the name, registry included; --missing skip passes over unused images",
             reason="image-not-found",
         )

@@ -14,7 +14,7 @@ ChangeStatus = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Change:
     """A site with the reference before and after, and what became of it.
 
@@ -32,7 +32,7 @@ class Change:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Notice:
     """Something the caller should know that did not stop the run."""
 
@@ -42,7 +42,7 @@ class Notice:
     line: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Failed:
     """The error that ended a run."""
 
@@ -58,7 +58,7 @@ class Failed:
         return cls(error.exit_code, error.message, error.file, error.line, error.next_step)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Outcome:
     """What a run did. ``edits`` (path, bytes before, after) are for the diff that people see."""
 

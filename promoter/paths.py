@@ -68,6 +68,17 @@ def _translate(piece: str) -> str:
     if piece == "?":
         return "[^/]"
     if piece[0] == "[" and len(piece) > 2:
-        inside = piece[1:-1].replace("\\", "\\\\").replace("[", "\\[").replace("^", "\\^")
-        return "[" + ("^" + inside[1:] if inside[0] == "!" else inside) + "]"
+        return _character_class(piece[1:-1])
     return re.escape(piece)
+
+
+def _character_class(inside: str) -> str:
+    negated = inside[0] == "!" and len(inside) > 1
+    # Escaped, but for the dash of a range: Python reads some pairs as set operations.
+    members = re.sub(r"([^\w-])", r"\\\1", inside[negated:]).replace("--", r"-\-")
+    expression = f"(?!/)[{'^' * negated}{members}]"
+    try:
+        re.compile(expression)
+    except re.error:  # a range that runs backwards, as [z-a], holds nothing
+        return "[^/]" if negated else "(?!)"
+    return expression

@@ -7,7 +7,7 @@ now and decides anew, so that a conflict is never a text merge.
 
 from __future__ import annotations
 
-import secrets
+import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 CONFIG_FILE = ".promoter.yaml"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class BumpOptions:
     """What the caller asks of ``bump``. ``config`` is (file name, text) of a local file."""
 
@@ -56,9 +56,13 @@ class BumpOptions:
     skip_missing: bool = False
     strict: bool = False
     dry_run: bool = False
+    marker: str | None = None
+    anywhere: bool = False
+    create: bool = False
+    only_marked: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plan:
     """What one attempt would do to its snapshot: ``edits`` are the files that change, before and after."""
 
@@ -77,7 +81,7 @@ def bump(
     ``write_commit`` turns a plan into a commit on top of a snapshot and returns its id.
     Raises PromoterError; then nothing has changed in the manifest repository.
     """
-    promoter_id = secrets.token_hex(8)
+    promoter_id = os.urandom(8).hex()
     publisher, cache = Publisher(repository), Cache()
     snapshot = repository.open(options.base)
     attempt = 0
@@ -99,7 +103,14 @@ def plan_bump(options: BumpOptions, repository: Repository, snapshot: Snapshot, 
     config, where = _configuration(options, repository, snapshot)
     intent = intent_of(options.request, options.origin, config, where)
     apps = {image: options.request.app or app_of(image, config) for image in intent.images}
-    scope = Scope(config, where, apps, options.exclude)
+    if options.marker and len(intent.images) > 1:
+        raise UsageError(
+            f"--marker takes one image, and these are {len(intent.images)}",
+            next_step="run once for each marker",
+        )
+    scope = Scope(
+        config, where, apps, options.exclude, options.marker, options.anywhere, options.create
+    )
     found = discover(repository, snapshot, scope, intent.images, cache)
     wishes = [_wish(options, scope, intent, image) for image in intent.images]
     decisions, notices = _decide(options, wishes, where.paths, found, repository, snapshot)
@@ -118,9 +129,13 @@ def _configuration(
     if options.config is not None:
         file, text = options.config
     else:
-        entry = next(iter(repository.files(snapshot, [CONFIG_FILE])), None)
+        entry = next(iter(repository.entries(snapshot, [CONFIG_FILE])), None)
         if entry is None:
             return _without_configuration(options)
+        if entry.path != CONFIG_FILE or not entry.is_regular:
+            raise ConfigError(
+                "the configuration is no regular file", file=CONFIG_FILE, next_step="replace it by a file"
+            )
         file, text = CONFIG_FILE, _text(entry, repository)
     if options.paths:
         raise UsageError(
@@ -147,7 +162,9 @@ def _text(entry: Entry, repository: Repository) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise ConfigError("the configuration is not UTF-8", file=entry.path) from None
+        raise ConfigError(
+            "the configuration is not UTF-8", file=entry.path, next_step="save it as UTF-8"
+        ) from None
 
 
 def _wish(options: BumpOptions, scope: Scope, intent: Intent, image: ImageReference) -> Wish:
@@ -164,6 +181,8 @@ def _wish(options: BumpOptions, scope: Scope, intent: Intent, image: ImageRefere
         current=options.current or tuple(configured[:1]),
         paths=app.paths if app is not None else (),
         together=intent.images,
+        marker=options.marker,
+        only_marked=options.only_marked or any(one.markers == "only" for one in (app, rule) if one),
     )
 
 
@@ -260,11 +279,12 @@ def changes_of(plan: Plan, moved: ChangeStatus) -> tuple[Change, ...]:
 
 def _change(plan: Plan, decision: Decision, choice: Choice, moved: ChangeStatus) -> Change:
     site = choice.site
-    after = replace(site.reference, tag=choice.version[0], digest=choice.version[1])
+    name = site.new_name or site.reference.name
+    after = replace(site.reference, name=name, tag=choice.version[0], digest=choice.version[1])
     return Change(
         environment=plan.intent.environment,
         app=decision.wish.app,
-        image=site.reference.name,
+        image=name,
         file=site.file,
         line=site.line,
         before=str(site.reference),

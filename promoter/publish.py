@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from promoter.deadline import LONGEST_WAIT
 from promoter.errors import DeniedError, PromoterError
 from promoter.git import failure as failures
 from promoter.git.repository import Snapshot
@@ -26,7 +27,7 @@ _PASSING = re.compile(
 _TRIES_UNREACHABLE = 3
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Published:
     """``landed`` as ``commit``, or ``again``: re-apply on ``snapshot``."""
 
@@ -59,7 +60,9 @@ class Publisher:
             self._raise_if_permanent(pushed)
         if late or repository.git.deadline.passed():
             raise repository.too_late("pushing", pushed.message)
-        waited = repository.git.deadline.back_off(attempt)
+        # A lost race is no outage: whoever waits long meets the next writers, not fewer.
+        moved = now.snapshot.commit != snapshot.commit
+        waited = repository.git.deadline.back_off(attempt, longest=1.0 if moved else LONGEST_WAIT)
         repository.verbose(f"attempt {attempt}: trying again after {waited * 1000:.0f} ms")
         return now
 
@@ -82,7 +85,8 @@ class Publisher:
 
     def _raise_if_permanent(self, pushed: Pushed) -> None:
         """The tip has not moved, so this was no race: a rule is permanent, the rest may pass."""
-        if pushed.status == "rejected" and not _PASSING.search(pushed.message):
+        # Only the server's own word counts: a hook may say "blocked" of anything.
+        if pushed.status == "rejected" and not _PASSING.search(pushed.reason):
             raise DeniedError(
                 f"the server refused the push: {pushed.message}",
                 next_step="allow this identity to push to the branch, or promote by pull request",
@@ -94,5 +98,5 @@ class Publisher:
         if failure.kind == "denied":
             raise failures.denied(failure, "the push")
         self._unreachable += failure.kind == "unreachable"
-        if failure.kind == "disk" or self._unreachable >= _TRIES_UNREACHABLE:
+        if failure.kind in ("disk", "killed", "redirect") or self._unreachable >= _TRIES_UNREACHABLE:
             raise failures.unreachable(failure, "pushing")

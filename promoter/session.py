@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from promoter.deadline import Deadline
+    from promoter.git.remote import Remote
     from promoter.git.repository import Snapshot
     from promoter.pipeline import Plan
 
@@ -34,24 +35,32 @@ def open_repository(
     """The manifest repository for the length of the block; everything it wrote is gone after it."""
     remote = parse_remote(address, environ)
     with contextlib.ExitStack() as stack:
-        scratch = stack.enter_context(_scratch_directory())
+        scratch = stack.enter_context(_scratch_directory(environ))
         directory = scratch / "repository"
         directory.mkdir()
         environment = child_environment(environ, remote.configuration()) | remote.environment()
         if remote.is_ssh:
             environment["GIT_SSH_COMMAND"] = _ssh_command(environ, environment, scratch, deadline, stack)
         git = Git(directory, environment, deadline, debug)
-        redirect = partial(_resolve_redirect, environ=environ, ca_file=environment.get("GIT_SSL_CAINFO"))
+        redirect = partial(
+            _resolve_redirect,
+            remote=remote,
+            environ=environ,
+            ca_file=environment.get("GIT_SSL_CAINFO"),
+            deadline=deadline,
+        )
         yield Repository(git, scratch, remote, verbose, redirect)
 
 
 @contextlib.contextmanager
-def _scratch_directory() -> Iterator[Path]:
+def _scratch_directory(environ: Mapping[str, str]) -> Iterator[Path]:
+    # A TMPDIR that is given is meant: Python would quietly go elsewhere where it cannot be written.
+    parent = environ.get("TMPDIR") or None
     try:
-        directory = tempfile.TemporaryDirectory(prefix="promoter-", ignore_cleanup_errors=True)
+        directory = tempfile.TemporaryDirectory(prefix="promoter-", dir=parent, ignore_cleanup_errors=True)
     except OSError as error:
         raise UnreachableError(
-            f"no temporary directory can be made: {error.strerror}",
+            f"no temporary directory can be made{f' in {parent}' if parent else ''}: {error.strerror}",
             next_step="free space or set TMPDIR to a directory that can be written",
             reason="machine",
         ) from None
@@ -75,10 +84,14 @@ def _ssh_command(
     return ssh.ssh_command(environ, agent, scratch)
 
 
-def _resolve_redirect(url: str, environ: Mapping[str, str], ca_file: str | None) -> str:
+def _resolve_redirect(
+    url: str, remote: Remote, environ: Mapping[str, str], ca_file: str | None, deadline: Deadline
+) -> str:
     from promoter.git.redirect import resolve_redirect  # only where a server redirects
 
-    return resolve_redirect(url, ca_file, environ)
+    return resolve_redirect(
+        url, ca_file, environ, authorization=remote.authorization(url), seconds=deadline.remaining()
+    )
 
 
 def write_commit(

@@ -48,7 +48,7 @@ _WORD = re.compile(rf"[^-_.+~]*[0-9](?:\.[0-9]{{1,6}}{_END})+|[^-_.+~]+")
 _LAST_DIGITS = re.compile(r"[0-9]+(?=[^0-9]*\Z)")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Version:
     """The comparable content of a tag.
 
@@ -64,7 +64,7 @@ class Version:
     ids: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Part:
     role: Role
     text: str  # a stamp's digits, a number without its "v", a commit in lower case

@@ -10,6 +10,7 @@ schema of YAML 1.2.2 §10.3, and from what Go's YAML readers add (``0b``, ``0o``
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -85,12 +86,12 @@ Node = Scalar | Mapping | Sequence | Alias
 
 
 def parse(text: str) -> list[Node]:
-    """The root node of each document that is not empty, in order.
+    """The root node of each document, in order; none for a text without any.
 
     ``text`` has no byte order mark. Raises YamlTextError where libyaml cannot read it
     and where size, depth or alias expansion pass the limits.
     """
-    if len(text) > MAX_BYTES:
+    if len(text) > MAX_BYTES or (not text.isascii() and len(text.encode()) > MAX_BYTES):
         raise YamlTextError(f"larger than {MAX_BYTES // 1024 // 1024} MiB")
     try:
         return list(_documents(text))
@@ -189,7 +190,7 @@ def _expanded_size(node: Node) -> int:
 
 # An anchor or a tag before the value belongs to the node, not to its text; a comment or
 # a line break may stand between them.
-_PROPERTIES = re.compile(r"(?:[&!][^\s,\[\]{}]*(?:\s+|#[^\n]*\n|$)+)+")
+_PROPERTIES = re.compile(r"(?:(?:!<[^\s>]*>|[&!][^\s,\[\]{}]*)(?:\s+|#[^\n]*\n|$)+)+")
 
 
 def _scalar(event: Any, number: int, text: str) -> Scalar:  # noqa: ANN401 - as above
@@ -202,7 +203,7 @@ def _scalar(event: Any, number: int, text: str) -> Scalar:  # noqa: ANN401 - as 
         start=start,
         end=end,
         style=event.style or "",
-        line=text.count("\n", 0, start) + 1 if start != event.start_mark.index else _line(event),
+        line=_line(event) + text.count("\n", event.start_mark.index, start),
         event=number,
         tag=event.tag,
         anchor=event.anchor,
@@ -263,14 +264,17 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt ].*)?\Z")
 def reads_as_string(value: str) -> bool:
     """Whether every YAML 1.1 and 1.2 reader takes this plain scalar for a string."""
     bare = value.replace("_", "") if value[:1].isdigit() or value[:1] in "+-." else value
-    return not any(
-        pattern.match(bare) for pattern in (_NULL, _BOOL, _INTEGER, _FLOAT, _DATE)
-    ) and value not in ("=", "<<")
+    if value in ("=", "<<", "---", "...") or bare.lstrip("+-") in ("", ".", "0b", "0o", "0x"):
+        return False  # markers, and what some reader takes for a number and then fails on
+    return not any(pattern.match(bare) for pattern in (_NULL, _BOOL, _INTEGER, _FLOAT, _DATE))
 
 
 def is_null(scalar: Scalar) -> bool:
     """Whether the scalar is written as nothing, ``~`` or ``null``."""
     return scalar.style == "" and scalar.tag is None and _NULL.match(scalar.value) is not None
+
+
+_LONGEST_NUMBER = 400  # far longer than a tag; Python refuses to print numbers of 4,300 digits
 
 
 def resolved_text(scalar: Scalar) -> str:
@@ -279,7 +283,7 @@ def resolved_text(scalar: Scalar) -> str:
     Only numbers change: Helm and kustomize print them in their shortest form.
     """
     value = scalar.value
-    if scalar.style != "" or scalar.tag is not None:
+    if scalar.style != "" or scalar.tag is not None or value.startswith("_") or len(value) > _LONGEST_NUMBER:
         return value
     bare = value.replace("_", "")
     if re.fullmatch(r"[-+]?[0-9]+", bare):
@@ -290,13 +294,16 @@ def resolved_text(scalar: Scalar) -> str:
         return str(int(bare, 0))
     if _FLOAT.match(bare) and not bare.lower().endswith(("inf", "nan")) and ":" not in bare:
         number = float(bare)
+        if not math.isfinite(number):
+            return value
         return str(int(number)) if number.is_integer() and abs(number) < 1e21 else repr(number)
     return value
 
 
 # --- Splice and verify --------------------------------------------------------------------
 
-_SAFE_PLAIN = re.compile(r"[A-Za-z0-9_./$][A-Za-z0-9_./:@+${}-]*(?<!:)\Z")
+_HARMLESS = re.compile(r"[A-Za-z0-9_./:@+-]*")
+_SAFE_PLAIN = re.compile(r"[A-Za-z0-9_./$][A-Za-z0-9_./:@+${}=-]*(?<!:)\Z")
 
 
 def written(value: str, style: str) -> str:
@@ -306,14 +313,20 @@ def written(value: str, style: str) -> str:
     """
     if not value.isprintable():
         raise EditError("the new value holds a character that cannot be printed")
-    if style == "'":
-        return "'" + value.replace("'", "''") + "'"
     if style == "" and _SAFE_PLAIN.match(value) and "{" not in value and reads_as_string(value):
         return value
-    if style in ("", '"'):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if style in ("", "'", '"'):
+        return _quoted(value, style)
     kind = {"|": "literal", ">": "folded"}.get(style, style)
     raise EditError(f"the value stands in a {kind} block scalar")
+
+
+def _quoted(value: str, style: str) -> str:
+    if style == "'":
+        return "'" + value.replace("'", "''") + "'"
+    return (
+        '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t") + '"'
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,10 +337,11 @@ class Replacement:
     value: str
 
 
-def splice(text: str, replacements: abc.Sequence[Replacement]) -> str:
+def splice(text: str, replacements: abc.Sequence[Replacement], view: abc.Callable[[str], str] = str) -> str:
     """``text`` with each scalar replaced, verified: exactly these scalars differ.
 
-    Raises EditError where that cannot be done; the text is never half edited.
+    ``view`` gives what was parsed where that is not the text itself: a template with its
+    actions masked. Raises EditError where that cannot be done; the text is never half edited.
     """
     ordered = sorted(replacements, key=lambda one: one.scalar.start)
     pieces: list[str] = []
@@ -336,15 +350,84 @@ def splice(text: str, replacements: abc.Sequence[Replacement]) -> str:
         scalar = replacement.scalar
         if scalar.start < position:
             raise EditError("two edits meet in one scalar")
-        if scalar.tag is not None and scalar.tag != "!" and not scalar.tag.endswith(":str"):
+        if scalar.tag is not None and scalar.tag != "tag:yaml.org,2002:str":
             raise EditError(f"the value carries the tag {scalar.tag}")
         pieces.append(text[position : scalar.start] + _lead(text, scalar))
-        pieces.append(written(replacement.value, scalar.style))
+        pieces.append(_rewritten(text[scalar.start : scalar.end], scalar, replacement.value))
         position = scalar.end
     pieces.append(text[position:])
     edited = "".join(pieces)
-    verify(text, edited, {one.scalar.event: one.value for one in ordered})
+    verify(view(text), view(edited), {one.scalar.event: one.value for one in ordered})
     return edited
+
+
+def _rewritten(raw: str, scalar: Scalar, value: str) -> str:
+    """The scalar's text with its new value; text around what differs stays as it was written."""
+    if scalar.style == "|":
+        return _literal_rewritten(raw, scalar.value, value)
+    if scalar.style in ("'", '"') and "\n" not in raw and raw != _quoted(scalar.value, scalar.style):
+        return _quoted_rewritten(raw, scalar, value)
+    if scalar.style == "" and raw and raw == scalar.value and _stays_plain(raw, value):
+        return value
+    return written(value, scalar.style)
+
+
+def _stays_plain(old: str, new: str) -> bool:
+    """Whether the new text is as plain as the old: only harmless characters came in, behind its first one."""
+    head, tail = _in_common(old, new)
+    middle = new[head : len(new) - tail]
+    return head > 0 and _HARMLESS.fullmatch(middle) is not None and new[-1] != ":" and reads_as_string(new)
+
+
+def _in_common(old: str, new: str) -> tuple[int, int]:
+    """How many characters two texts share at the beginning, and behind these at the end."""
+    shortest = min(len(old), len(new))
+    head = next((n for n in range(shortest) if old[n] != new[n]), shortest)
+    tail = next((n for n in range(shortest - head) if old[-1 - n] != new[-1 - n]), shortest - head)
+    return head, tail
+
+
+def _literal_rewritten(raw: str, old: str, new: str) -> str:
+    """A literal block holds its text line by line: those that differ are replaced behind their indent."""
+    header, *lines = raw.splitlines(keepends=True)
+    before, after = old.split("\n"), new.split("\n")
+    if len(before) != len(after) or len(lines) < len([line for line in before if line]):
+        raise EditError("the value stands in a literal block scalar")
+    for number, (was, becomes) in enumerate(zip(before, after, strict=True)):
+        if was != becomes:
+            body = lines[number].rstrip("\r\n")
+            indent, present = body[: len(body) - len(was)], body[len(body) - len(was) :]
+            head, tail = _in_common(was, becomes)
+            # Outside of what differs the text may hold template actions, which `was` has masked.
+            if indent.strip(" ") or present[head : len(was) - tail] != was[head : len(was) - tail]:
+                raise EditError("the value stands in a literal block scalar")
+            middle = becomes[head : len(becomes) - tail]
+            line = indent + present[:head] + middle + present[len(was) - tail :]
+            lines[number] = line + lines[number][len(body) :]
+    return header + "".join(lines)
+
+
+def _quoted_rewritten(raw: str, scalar: Scalar, value: str) -> str:
+    """A quoted scalar with escapes of its own: only what lies between the differences is new."""
+    offsets = _escape_offsets(raw, scalar.style)
+    old = scalar.value
+    if len(offsets) != len(old) + 1:
+        raise EditError("the value is quoted in a way that cannot be mapped")
+    head, tail = _in_common(old, value)
+    middle = _quoted(value[head : len(value) - tail], scalar.style)[1:-1]
+    return raw[: offsets[head]] + middle + raw[offsets[len(old) - tail] :]
+
+
+_ESCAPED = re.compile(r"\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|.)|.", re.DOTALL)
+
+
+def _escape_offsets(raw: str, style: str) -> list[int]:
+    """Where each character of the value begins in the quoted text, and where the last one ends."""
+    pattern = _ESCAPED if style == '"' else _DOUBLED
+    return [match.start() for match in pattern.finditer(raw, 1, len(raw) - 1)] + [len(raw) - 1]
+
+
+_DOUBLED = re.compile(r"''|.", re.DOTALL)
 
 
 def _lead(text: str, scalar: Scalar) -> str:
@@ -373,6 +456,11 @@ def verify(before: str, after: str, wanted: dict[int, str]) -> None:
         raise EditError("the edited text would have another structure") from None
 
 
+def contents(text: str) -> list[tuple[object, ...]]:
+    """What each event of a text says, its place left out. Raises yaml.YAMLError."""
+    return [_content(event) for event in yaml.parse(text, Loader=yaml.CSafeLoader)]
+
+
 def _content(event: Any) -> tuple[object, ...]:  # noqa: ANN401 - as above
     return (
         type(event),
@@ -388,5 +476,5 @@ def _content(event: Any) -> tuple[object, ...]:  # noqa: ANN401 - as above
 def _verify_wanted(event: Any, value: str) -> None:  # noqa: ANN401 - as above
     if not isinstance(event, yaml.ScalarEvent) or event.value != value:
         raise EditError("the new value does not read back as it was written")
-    if event.style is None and event.tag is None and not reads_as_string(value):
+    if not event.style and event.tag is None and not reads_as_string(value):
         raise EditError("the new value would not be read as a string")

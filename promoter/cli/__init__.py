@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from promoter import __version__
-from promoter.cli.output import Output
+from promoter.cli.output import Output, silence
 from promoter.errors import InterruptedRunError, PromoterError, UsageError
 
 if TYPE_CHECKING:
@@ -74,13 +74,20 @@ def run(arguments: list[str]) -> int:
     except PromoterError as error:
         return output.error(error)
     except BrokenPipeError:
-        return _quiet_broken_pipe()
+        silence(sys.stdout)  # the reader of a help text has gone
+        return 0
+    except OSError as error:
+        from promoter.git.door import machine_failure
+
+        return output.error(machine_failure(error))
     except Exception as error:  # noqa: BLE001 - a bug still ends in one document and an exit code
         return output.bug(error)
     return output.exit_code
 
 
 def _usage_error(error: click.ClickException) -> UsageError:
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return UsageError(f"no verb is given: {', '.join(VERBS)}", next_step="promoter --help tells more")
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "promoter"
     return UsageError(error.format_message(), next_step=f"{command} --help lists the options")
@@ -90,16 +97,11 @@ def _raise_on_signals() -> None:
     """SIGINT and SIGTERM end the run as errors do: children stopped, files removed, one document."""
 
     def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of handlers
-        # Once only: a second signal must not cut the cleaning up short.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        # Once only: a second signal must not cut the cleaning up short. Not SIG_IGN, of which
+        # Python complains when the second one is on its way already.
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, lambda *_: None)
         raise InterruptedRunError(number)
 
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
-
-
-def _quiet_broken_pipe() -> int:
-    """The reader of our output has gone: nothing can be said any more, not even at interpreter exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 9

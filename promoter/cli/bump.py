@@ -38,6 +38,19 @@ Examples:
 @option("--tag", metavar="TAG", help="With --app, for layouts that hold only a tag.")
 @option("--digest", metavar="DIGEST", help="With --tag: the digest it stands for.")
 @repeatable("--current", metavar="GLOB", help="Move only sites whose present tag matches.")
+@option(
+    "--marker",
+    metavar="NS:NAME",
+    help="Move the values that carry this Flux $imagepolicy marker, whatever image they hold; nothing else.",
+)
+@option("--only-marked", is_flag=True, help="Move only sites that carry a Flux $imagepolicy marker.")
+@option(
+    "--match",
+    type=click.Choice(["image-keys", "anywhere"]),
+    default="image-keys",
+    show_default=True,
+    help="Where references are looked for: under keys that speak of an image, or in any string.",
+)
 @repeatable("--exclude", metavar="GLOB", help="Leave files out, by their path in the manifest repository.")
 @option(
     "--missing",
@@ -46,6 +59,7 @@ Examples:
     show_default=True,
     help="What to do about an image that the environment does not use.",
 )
+@option("--create", is_flag=True, help="Add the kustomize images entry that an image lacks.")
 @option("--pin", is_flag=True, help="Write the given digest also where none stands.")
 @option("--drop-digest", is_flag=True, help="Remove digests where they stand.")
 @option("--allow-downgrade", is_flag=True, help="Land an older version, or an older build.")
@@ -92,6 +106,7 @@ def _options(given: dict[str, Any], environ: dict[str, str]) -> BumpOptions:
         raise UsageError("say what shall land: --image REF (repeatable), or --app NAME --tag TAG")
     for image in images:
         _check_image(image, images)
+    _check_marker(given["marker"], images)
     if given["pin"] and given["drop_digest"]:
         raise UsageError("--pin and --drop-digest exclude each other")
     if given["pin"] and not (given["digest"] or all(image.digest for image in images)):
@@ -115,6 +130,10 @@ def _options(given: dict[str, Any], environ: dict[str, str]) -> BumpOptions:
         exclude=read.repository_paths("--exclude", given["exclude"]),
         skip_missing=given["missing"] == "skip",
         strict=given["strict"],
+        marker=given["marker"],
+        anywhere=given["match"] == "anywhere",
+        create=given["create"],
+        only_marked=given["only_marked"],
         **read.where(given),
     )
 
@@ -127,6 +146,19 @@ def _read(option_name: str, parse: Callable[[str], T], text: str) -> T:
         return parse(text)
     except InvalidReferenceError as error:
         raise InvalidReferenceError(f"{option_name}: {error.message}", next_step=error.next_step) from None
+
+
+def _check_marker(marker: str | None, images: tuple[ImageReference, ...]) -> None:
+    from promoter.sites.markers import is_policy
+
+    if marker is None:
+        return
+    if not is_policy(marker):
+        raise UsageError(
+            f"--marker {marker!r} is no policy", next_step="write NAMESPACE:NAME as in the comment"
+        )
+    if len(images) > 1:
+        raise UsageError("--marker takes one --image", next_step="run once for each marker")
 
 
 def _check_image(image: ImageReference, images: tuple[ImageReference, ...]) -> None:

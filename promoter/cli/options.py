@@ -93,15 +93,10 @@ def common(function: F) -> F:
 
 
 def apply_output(output: Output, given: Mapping[str, Any]) -> None:
-    """Hand the output options and the secrets to mask to the place that prints."""
-    import os
-
-    from promoter.git.remote import secrets_in
-
+    """Hand the output options to the place that prints."""
     output.json = given["output"] == "json"
     output.verbose = given["verbose"]
     output.debugging = given["debug"]
-    output.secrets = secrets_in(os.environ, given["manifest_repo"] or "")
     if not given["manifest_repo"]:
         raise UsageError(
             "--manifest-repo is missing", next_step="give the URL or path, or set PROMOTER_MANIFEST_REPO"
@@ -152,9 +147,11 @@ def local_config(file: str | None) -> tuple[str, str] | None:
     try:
         return file, Path(file).read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise ConfigError(f"--config: {error.strerror}", file=file) from None
+        raise ConfigError(
+            f"--config: {error.strerror}", file=file, next_step="give the name of a file that can be read"
+        ) from None
     except UnicodeDecodeError:
-        raise ConfigError("the configuration is not UTF-8", file=file) from None
+        raise ConfigError("the configuration is not UTF-8", file=file, next_step="save it as UTF-8") from None
 
 
 # git-check-ref-format(1), without what no branch of a forge needs.

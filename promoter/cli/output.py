@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 import traceback
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, TextIO
 
-from promoter.errors import PromoterError
+from promoter.errors import PromoterError, UnreachableError, UsageError
 from promoter.outcome import Failed, Outcome
-from promoter.report.text import Paint, render_error, render_notice
+from promoter.report.text import Paint, clean, render_error, render_notice
 from promoter.report.text import render as render_text
 
 if TYPE_CHECKING:
@@ -22,31 +25,35 @@ ISSUES = "https://github.com/promoter-ci/promoter/issues"
 
 @dataclass
 class Output:
-    """Output of one run. ``secrets`` are masked in whatever goes out."""
+    """Output of one run. Secrets in its arguments and environment are masked in whatever goes out.
+
+    A stream that is closed, or that nobody reads any more, changes nothing about the run.
+    """
 
     json: bool = False
     verbose: bool = False
     debugging: bool = False
     verb: str = "promoter"
-    secrets: frozenset[str] = frozenset()
     exit_code: int = 0
-    _plain: bool = field(default=False)
+    _arguments: Sequence[str] = field(default=(), repr=False)
+    _environ: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @classmethod
     def from_arguments(cls, arguments: Sequence[str], environ: Mapping[str, str]) -> Output:
         """Read what must be known even where the command line itself is wrong."""
         format_ = environ.get("PROMOTER_OUTPUT", "text")
-        for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        for argument, following in zip(arguments, [*arguments[1:], ""], strict=False):
             if argument == "--output":
                 format_ = following
             elif argument.startswith("--output="):
                 format_ = argument.partition("=")[2]
-        verb = next((argument for argument in arguments if not argument.startswith("-")), "promoter")
+        verb = arguments[0] if arguments and not arguments[0].startswith("-") else "promoter"
         return cls(
             json=format_ == "json",
             debugging="--debug" in arguments,
             verb=verb,
-            _plain="NO_COLOR" in environ and environ["NO_COLOR"] != "",
+            _arguments=arguments,
+            _environ=environ,
         )
 
     def outcome(self, outcome: Outcome) -> None:
@@ -55,6 +62,8 @@ class Output:
         if self.json:
             from promoter.report.document import render as render_document  # only where it is asked for
 
+            if isinstance(sys.stdout, io.TextIOWrapper):
+                sys.stdout.reconfigure(encoding="utf-8")  # JSON is UTF-8, whatever the locale
             self._write(sys.stdout, render_document(outcome))
             return
         for notice in outcome.warnings:
@@ -64,7 +73,10 @@ class Output:
             self._print_error(outcome.error)
 
     def error(self, error: PromoterError) -> int:
-        """Print an error that ended the run; returns its exit code."""
+        """Print an error that ended the run; returns the exit code."""
+        self.exit_code = error.exit_code
+        if isinstance(error, UsageError) and error.next_step is None:
+            error.next_step = f"{self._command} --help lists the options"
         failed = Failed.of(error)
         if self.json:
             status: RunStatus = "refused" if error.exit_code in (4, 5, 6) else "failed"
@@ -73,7 +85,7 @@ class Output:
             self._print_error(failed)
         if self.debugging:
             self._write(sys.stderr, "".join(traceback.format_exception(error)))
-        return error.exit_code
+        return self.exit_code
 
     def bug(self, error: Exception) -> int:
         """Print what nobody foresaw."""
@@ -94,23 +106,50 @@ class Output:
     def say(self, text: str) -> None:
         """A line of progress, under -v and --debug."""
         if self.verbose or self.debugging:
-            self._write(sys.stderr, text + "\n")
+            self._write(sys.stderr, clean(text) + "\n")
 
     def debug(self, text: str) -> None:
         """What the programs that were run said, under --debug."""
         if self.debugging:
-            self._write(sys.stderr, text + "\n")
+            self._write(sys.stderr, "".join(f"{clean(line)}\n" for line in text.splitlines()))
 
     def _print_error(self, failed: Failed) -> None:
         paint = self._paint(sys.stderr)
         self._write(sys.stderr, render_error(failed.message, failed.file, failed.line, failed.next, paint))
 
-    def _paint(self, stream: TextIO) -> Paint:
-        return Paint(enabled=not self._plain and stream.isatty())
+    def _paint(self, stream: TextIO | None) -> Paint:
+        return Paint(enabled=not self._environ.get("NO_COLOR") and stream is not None and stream.isatty())
 
-    def _write(self, stream: TextIO, text: str) -> None:
-        for secret in sorted(self.secrets, key=len, reverse=True):
+    @property
+    def _command(self) -> str:
+        return "promoter" if self.verb == "promoter" else f"promoter {self.verb}"
+
+    @cached_property
+    def _secrets(self) -> list[str]:
+        from promoter.git.remote import secrets_in  # once there is something to print
+
+        return sorted(secrets_in(self._environ, self._arguments), key=len, reverse=True)
+
+    def _write(self, stream: TextIO | None, text: str) -> None:
+        if stream is None:  # closed by whoever started us
+            return
+        for secret in self._secrets:
             text = text.replace(secret, "***")
         encoding = stream.encoding or "utf-8"
-        stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
-        stream.flush()
+        try:
+            stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+            stream.flush()
+        except OSError as error:
+            silence(stream)
+            if stream is sys.stdout and not isinstance(error, BrokenPipeError):
+                self._undelivered(error)
+
+    def _undelivered(self, error: OSError) -> None:
+        self.exit_code = self.exit_code or UnreachableError.exit_code
+        message = f"the result could not be written to the standard output: {error.strerror}"
+        self._print_error(Failed(self.exit_code, message, next="run again: it converges"))
+
+
+def silence(stream: TextIO) -> None:
+    """Have what is still written to the stream, also at interpreter exit, go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -8,13 +8,14 @@ stopped.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import subprocess
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
-from promoter.errors import UnreachableError
+from promoter.errors import DeadlineError, UnreachableError
 
 if TYPE_CHECKING:
     from collections import abc
@@ -65,11 +66,17 @@ _CONFIGURATION = {
 }
 
 
-class GitTimeoutError(Exception):
-    """The child was killed because time was up."""
+class GitTimeoutError(DeadlineError):
+    """The child was killed because time was up. Where nobody knows better, that ends the run."""
+
+    def __init__(self, program: str) -> None:
+        super().__init__(
+            f"the deadline passed while {program} was running",
+            next_step="nothing has landed; run again, or raise --deadline",
+        )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Completed:
     """How a child ended. ``errors`` is its stderr as text."""
 
@@ -82,10 +89,17 @@ class Completed:
         """The output as text, without the last line end."""
         return self.output.decode("utf-8", "surrogateescape").rstrip("\n")
 
+    @property
+    def killed_by(self) -> str | None:
+        """The signal that ended the child, if one did: out of memory, over a limit."""
+        return signal.Signals(-self.code).name if self.code < 0 else None
+
 
 def child_environment(environ: abc.Mapping[str, str], configuration: abc.Mapping[str, str]) -> dict[str, str]:
     """The whole environment of a child: the allow-list, and Git configured by us alone."""
     child = {name: environ[name] for name in PASSED_ON if environ.get(name)}
+    if "HTTP_PROXY" in child:  # curl reads the small one alone, for the sake of CGI programs
+        child.setdefault("http_proxy", child["HTTP_PROXY"])
     authority = next((environ[name] for name in CA_FILES if environ.get(name)), None)
     if authority:
         child["GIT_SSL_CAINFO"] = authority
@@ -136,7 +150,11 @@ def spawn(
             reason=f"{arguments[0]}-absent",
         ) from None
     except OSError as error:
-        raise UnreachableError(f"{arguments[0]} cannot be run: {error.strerror}", reason="machine") from None
+        raise UnreachableError(
+            f"{arguments[0]} cannot be run: {error.strerror}",
+            next_step="check the program and the limits of this machine",
+            reason="machine",
+        ) from None
     try:
         yield child
     finally:
@@ -174,10 +192,16 @@ def run(
     """Run a program to its end, whatever its code. Raises GitTimeoutError at the deadline."""
     feed = stdin if isinstance(stdin, bytes) else None
     with spawn(arguments, directory=directory, environment=environment, stdin=stdin) as child:
-        try:
-            output, errors = child.communicate(feed, timeout=deadline.remaining())
-        except subprocess.TimeoutExpired:
-            raise GitTimeoutError(arguments[0]) from None
+        return _finish(child, arguments[0], deadline, feed)
+
+
+def _finish(
+    child: subprocess.Popen[bytes], program: str, deadline: Deadline, feed: bytes | None = None
+) -> Completed:
+    try:
+        output, errors = child.communicate(feed, timeout=deadline.remaining())
+    except subprocess.TimeoutExpired:
+        raise GitTimeoutError(program) from None
     return Completed(child.returncode, output, errors.decode("utf-8", "replace"))
 
 
@@ -210,6 +234,16 @@ class Git:
             deadline=self.deadline,
             stdin=stdin,
         )
+        return self._told(arguments, completed)
+
+    @contextlib.contextmanager
+    def begun(self, *arguments: str) -> abc.Iterator[abc.Callable[[], Completed]]:
+        """A command that runs while the caller does something else; what it yields waits for the end."""
+        git = ("git", *arguments)
+        with spawn(git, directory=self.directory, environment=self.environment) as child:
+            yield lambda: self._told(arguments, _finish(child, "git", self.deadline))
+
+    def _told(self, arguments: abc.Sequence[str], completed: Completed) -> Completed:
         self.debug(f"git {' '.join(arguments)} -> {completed.code}\n{completed.errors}".rstrip())
         return completed
 
@@ -217,7 +251,7 @@ class Git:
         """A local step that only a broken machine makes fail: that is UnreachableError."""
         completed = self.run(*arguments, stdin=stdin)
         if completed.code != 0:
-            raise local_failure(arguments[0], completed.errors)
+            raise local_failure(arguments[0], completed)
         return completed
 
     @contextlib.contextmanager
@@ -230,13 +264,57 @@ class Git:
             yield child.stdout
 
 
-def local_failure(step: str, errors: str) -> UnreachableError:
+_DISK_FULL = (
+    "No space left on device",
+    "Disk quota exceeded",
+    "Out of diskspace",
+    "File too large",
+    "could not set 'core.",  # all that git says when there is no room for its first file
+)
+
+
+def is_disk_full(errors: str) -> bool:
+    """Whether a program says that it could not write."""
+    return any(words in errors for words in _DISK_FULL)
+
+
+def disk_full(doing: str) -> UnreachableError:
+    """The error for a disk, a quota or a limit that is full."""
+    return UnreachableError(
+        f"the disk is full: {doing} could not write its temporary files",
+        next_step="free space below TMPDIR and run again",
+        reason="disk-full",
+    )
+
+
+def local_failure(step: str, completed: Completed) -> UnreachableError:
     """What to say when a local git step fails: the disk is full, or this machine is broken."""
-    if "No space left on device" in errors or "Disk quota exceeded" in errors:
-        return UnreachableError(
-            "the disk is full: git could not write its temporary files",
-            next_step="free space below TMPDIR and run again",
-            reason="disk-full",
-        )
-    last = errors.strip().splitlines()[-1:] or ["no message"]
-    return UnreachableError(f"git {step} failed: {last[0]}", reason="machine")
+    if is_disk_full(completed.errors):
+        return disk_full(f"git {step}")
+    if completed.killed_by:
+        return killed(f"git {step}", completed.killed_by)
+    last = completed.errors.strip().splitlines()[-1:] or ["no message"]
+    return UnreachableError(
+        f"git {step} failed: {last[0]}", next_step="run again with --debug to see more", reason="machine"
+    )
+
+
+def killed(what: str, by: str) -> UnreachableError:
+    """The error for a child that somebody else ended."""
+    return UnreachableError(
+        f"{what} was killed by {by}",
+        next_step="check the limits on memory and file sizes, and run again",
+        reason="machine",
+    )
+
+
+def machine_failure(error: OSError) -> UnreachableError:
+    """What to say when the operating system refuses something to us ourselves."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return disk_full("promoter")
+    place = f": {error.filename}" if isinstance(error.filename, str) else ""
+    return UnreachableError(
+        f"this machine refuses: {error.strerror or type(error).__name__}{place}",
+        next_step="run again with --debug to see where",
+        reason="machine",
+    )

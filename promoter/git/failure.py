@@ -8,14 +8,33 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from promoter.errors import DeniedError, PromoterError, UnreachableError
+from promoter.errors import ConfigError, DeniedError, PromoterError, UnreachableError
+from promoter.git import door
 
-Kind = Literal["denied", "transient", "unreachable", "redirect", "no-branch", "disk"]
+if TYPE_CHECKING:
+    from promoter.git.door import Completed
 
 
-@dataclass(frozen=True, slots=True)
+class UnadvertisedError(Exception):
+    """The server gives no objects but those its refs name."""
+
+
+Kind = Literal[
+    "unadvertised",
+    "denied",
+    "transient",
+    "unreachable",
+    "redirect",
+    "no-branch",
+    "no-repository",
+    "disk",
+    "killed",
+]
+
+
+@dataclass(frozen=True)
 class Failure:
     """Why the server, or the way to it, failed. ``line`` is Git's own best sentence."""
 
@@ -31,34 +50,48 @@ class Failure:
 
 _STATUS = re.compile(r"(?:returned error: |HTTP )(\d{3})")
 _DENIED = re.compile(
-    r"Authentication failed|could not read (?:Username|Password)|Permission denied|Host key verification failed"
-    r"|Access denied|access denied|not authorized|You are not allowed|Repository not found"
+    r"Authentication failed|could not read (?:Username|Password)|Permission denied"
+    r"|Host key verification failed|Access denied|access denied|not authorized|You are not allowed"
+    r"|Repository not found|could not be found or you don't have permission|dubious ownership"
 )
 _UNREACHABLE = re.compile(
     r"Could not resolve|Connection refused|Failed to connect|Couldn't connect|No route to host"
     r"|Network is unreachable|SSL|certificate|GnuTLS|gnutls|Name or service not known"
-    r"|does not appear to be a git repository|No such file or directory|not a git repository"
+    r"|not valid: is this a git"
 )
+_NO_REPOSITORY = re.compile(
+    r"does not appear to be a git repository|repository '.*' does not exist|not a git repository"
+    r"|invalid gitfile format"
+)
+_NOT_FOUND = re.compile(r"repository '.*' not found")  # how git tells the 404 of an http server
 _TRANSIENT = re.compile(
     r"timed? ?out|too slow|early EOF|RPC failed|hung up|Empty reply|Connection reset|unexpected disconnect"
-    r"|Recv failure|Send failure|transfer closed|expected flush|invalid server response|not valid: is this a git"
+    r"|Recv failure|Send failure|transfer closed|expected flush|invalid server response"
 )
-_NO_BRANCH = re.compile(r"Remote branch .* not found|couldn't find remote ref")
+_NO_BRANCH = re.compile(r"Remote branch (.*) not found|couldn't find remote ref (?:refs/heads/)?(.*)")
+_UNADVERTISED = re.compile(r"not allow request for unadvertised object|not our ref")
 _KINDS: tuple[tuple[re.Pattern[str], Kind], ...] = (
+    (_UNADVERTISED, "unadvertised"),
     (_NO_BRANCH, "no-branch"),
+    (_NO_REPOSITORY, "no-repository"),
     (_DENIED, "denied"),
     (_UNREACHABLE, "unreachable"),
     (_TRANSIENT, "transient"),
 )
 
 
-def classify(errors: str) -> Failure:
+def classify(completed: Completed) -> Failure:
     """Read the messages of a failed fetch, clone or push."""
+    errors = completed.errors
     line = _best_line(errors)
     found = _STATUS.search(errors)
     status = int(found.group(1)) if found else None
-    if "No space left on device" in errors and "remote:" not in errors:
+    if door.is_disk_full(errors) and "remote:" not in errors:
         return Failure("disk", line)
+    if completed.killed_by:
+        return Failure("killed", completed.killed_by)
+    if status is None and _NOT_FOUND.search(errors):
+        status = 404
     if status is not None:
         return Failure(_kind_of_status(status), line, status)
     for pattern, kind in _KINDS:
@@ -75,9 +108,13 @@ def _kind_of_status(status: int) -> Kind:
     return "transient" if status >= 500 or status in (408, 425, 429) else "denied"
 
 
+_SSH_FAILED = "fatal: Could not read from remote repository."  # and why, stands before
+
+
 def _best_line(errors: str) -> str:
-    """Git's first fatal line, else its first error, else its last line."""
-    lines = [line.strip() for line in errors.splitlines() if line.strip()]
+    """Git's first fatal line, else its first error; else the last one of ssh or of the server."""
+    lines = [line.removeprefix("remote:").strip() for line in errors.partition(_SSH_FAILED)[0].splitlines()]
+    lines = [line for line in lines if any(map(str.isalnum, line))]
     for prefix in ("fatal: ", "error: "):
         for line in lines:
             if line.startswith(prefix) and "hung up unexpectedly" not in line:
@@ -95,6 +132,10 @@ def denied(failure: Failure, doing: str) -> DeniedError:
     hint = hints.get(failure.status or 0)
     if hint is None and ("could not read" in failure.line or "Authentication failed" in failure.line):
         hint = hints[401]
+    if hint is None and "dubious ownership" in failure.line:
+        hint = "run promoter as the user whom the repository belongs to, or give its URL"
+    if hint is None and "Permission denied" in failure.line:
+        hint = "give a key that may write to this repository in PROMOTER_SSH_KEY, or in an agent"
     if hint is None and "Host key" in failure.line:
         hint = "give the server's host key in PROMOTER_SSH_KNOWN_HOSTS"
     return DeniedError(
@@ -103,14 +144,33 @@ def denied(failure: Failure, doing: str) -> DeniedError:
     )
 
 
-def unreachable(failure: Failure, doing: str) -> PromoterError:
-    """The error for a server that cannot be reached."""
-    if failure.kind == "disk":
-        return UnreachableError(
-            f"the disk is full while {doing}",
-            next_step="free space below TMPDIR and run again",
-            reason="disk-full",
+def missing(failure: Failure, url: str) -> ConfigError:
+    """The error for an address without a repository, or a repository without the branch."""
+    if failure.kind == "no-repository":
+        return ConfigError(
+            f"there is no Git repository at {url}",
+            next_step="check --manifest-repo; a new one is made with git init --bare",
+            reason="no-repository",
         )
+    name = _NO_BRANCH.search(failure.line)
+    return no_branch(next(filter(None, name.groups())).split(" ")[0] if name else "of that name")
+
+
+def no_branch(name: str) -> ConfigError:
+    """The error for a base that is no branch: absent, or a tag."""
+    return ConfigError(
+        f"the manifest repository has no branch {name!r}",
+        next_step="name an existing branch with --base",
+        reason="no-such-branch",
+    )
+
+
+def unreachable(failure: Failure, doing: str) -> PromoterError:
+    """The error for a server that cannot be reached, or a machine that cannot go on."""
+    if failure.kind == "disk":
+        return door.disk_full(f"git, {doing},")
+    if failure.kind == "killed":
+        return door.killed(f"git, {doing},", failure.line)
     certificate = "certificate" in failure.line or "SSL" in failure.line
     return UnreachableError(
         f"the manifest repository cannot be reached: {failure.line}",

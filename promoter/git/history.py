@@ -10,64 +10,87 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Container, Iterable, Mapping, Sequence
 
     from promoter.git.repository import Repository, Snapshot
 
 DEPTH = 50
-_FIELD, _RECORD = "\x1f", "\x1e"
 _ABSENT = "0" * 40
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Revision:
     """A commit that changed the file, newest first in a list.
 
-    ``content`` is the file after it, None where it was deleted. ``is_edge`` says that
-    older history was not fetched: what it shows may be older than the commit.
+    ``parents`` are the next older commits that did, several at a merge; ``content`` is the
+    file after it, None where it was deleted. ``is_edge`` says that older history is not
+    known: what the commit shows may be older than the commit.
     """
 
     commit: str
+    parents: tuple[str, ...]
     trailers: Mapping[str, str]
     content: bytes | None
     is_edge: bool
+
+
+@dataclass(frozen=True)
+class _Change:
+    commit: str
+    parents: tuple[str, ...]
+    trailers: Mapping[str, str]
+    blob: str | None
 
 
 def file_histories(
     repository: Repository, snapshot: Snapshot, paths: Iterable[str]
 ) -> dict[str, list[Revision]]:
     """For each path the commits among the last ``DEPTH`` that changed it, with its content then."""
-    listed = sorted(set(paths))
     edges = repository.deepen(snapshot, DEPTH)
-    changes = {path: _changes(repository, snapshot, path) for path in listed}
-    wanted = {blob for found in changes.values() for _, _, blob in found if blob is not None}
+    changes = {path: _changes(repository, snapshot, path) for path in sorted(set(paths))}
+    wanted = {change.blob for found in changes.values() for change in found if change.blob is not None}
     contents = dict(repository.read(sorted(wanted)))
-    return {
-        path: [
-            Revision(commit, trailers, contents[blob] if blob else None, commit in edges)
-            for commit, trailers, blob in found
-        ]
-        for path, found in changes.items()
-    }
+    return {path: _revisions(found, contents, edges) for path, found in changes.items()}
 
 
-def _changes(
-    repository: Repository, snapshot: Snapshot, path: str
-) -> list[tuple[str, dict[str, str], str | None]]:
-    """The commits that changed the path: (commit, trailers, blob after it or None)."""
-    pretty = f"{_RECORD}%H{_FIELD}%(trailers:only,unfold){_FIELD}"
+def _revisions(
+    changes: Sequence[_Change], contents: Mapping[str, bytes], edges: Container[str]
+) -> list[Revision]:
+    listed = {change.commit for change in changes}
+    return [
+        Revision(
+            change.commit,
+            change.parents,
+            change.trailers,
+            contents[change.blob] if change.blob else None,
+            change.commit in edges or not listed.issuperset(change.parents),
+        )
+        for change in changes
+    ]
+
+
+def _changes(repository: Repository, snapshot: Snapshot, path: str) -> list[_Change]:
+    """The commits that changed the path; their parents are the nearest of these."""
+    # No byte but NUL is missing from every message: it alone can separate the fields.
     output = repository.git.must(
-        "log", f"--format={pretty}", f"--max-count={DEPTH}", "--raw", "--no-abbrev", "--no-renames",
-        "--topo-order", "--diff-merges=first-parent", snapshot.commit, "--", path,
+        "log", "--format=%x00%H%x00%P%x00%(trailers:only,unfold)%x00", "--parents", f"--max-count={DEPTH}",
+        "--raw", "--no-abbrev", "--no-renames", "--topo-order", "--diff-merges=first-parent",
+        snapshot.commit, "--", f":(top,literal){path}",
     ).text  # fmt: skip
-    found = []
-    for record in output.split(_RECORD)[1:]:
-        commit, trailers, raw = record.split(_FIELD, 2)
-        blob = next((line.split()[3] for line in raw.splitlines() if line.startswith(":")), None)
-        found.append((commit, _trailers(trailers), None if blob in (None, _ABSENT) else blob))
-    return found
+    fields = output.split("\0")[1:]
+    records = zip(*(fields[number::4] for number in range(4)), strict=True)
+    return [
+        _Change(commit, tuple(parents.split()), _trailers(trailers), _blob(raw))
+        for commit, parents, trailers, raw in records
+    ]
+
+
+def _blob(raw: str) -> str | None:
+    """The file's blob after the commit, from the one line of ``--raw``."""
+    blob = next((line.split()[3] for line in raw.splitlines() if line.startswith(":")), _ABSENT)
+    return None if blob == _ABSENT else blob
 
 
 def _trailers(text: str) -> dict[str, str]:
-    pairs = (line.partition(": ") for line in text.splitlines())
+    pairs = (line.partition(": ") for line in text.split("\n"))
     return {key: value.strip() for key, colon, value in pairs if colon}

@@ -7,6 +7,7 @@ host, fed by the child's environment: never by URL, argument, file or log.
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 from promoter.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 _SCP_LIKE = re.compile(r"(?:[A-Za-z0-9._-]+@)?[A-Za-z0-9._-]+:(?!//)[^\s]+\Z")
 _HELPER = (
@@ -24,7 +25,7 @@ _HELPER = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Remote:
     """A manifest repository's address without any secret, and what to answer when it asks."""
 
@@ -54,6 +55,13 @@ class Remote:
         parts = urlsplit(self.url)
         return {f"credential.{parts.scheme}://{parts.netloc}.helper": _HELPER}
 
+    def authorization(self, url: str) -> str | None:
+        """The header that a request of our own may carry: to this very scheme, host and port only."""
+        mine, other = urlsplit(self.url), urlsplit(url)
+        if self.secret is None or (mine.scheme, mine.netloc) != (other.scheme, other.netloc):
+            return None
+        return "Basic " + b64encode(f"{self.username or ''}:{self.secret}".encode()).decode("ascii")
+
     def environment(self) -> dict[str, str]:
         """What the helper reads."""
         if self.secret is None:
@@ -68,7 +76,11 @@ def parse_remote(address: str, environ: Mapping[str, str]) -> Remote:
     """
     if not address or address.startswith("-") or not address.isprintable():
         raise UsageError("--manifest-repo is neither a URL nor a path")
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+        _ = parts.port
+    except ValueError as error:
+        raise UsageError(f"--manifest-repo is no valid URL: {error}") from None
     if parts.scheme in ("http", "https"):
         return _http_remote(address, environ)
     if parts.scheme in ("ssh", "file"):
@@ -122,16 +134,20 @@ def _same_repository(one: str, other: str) -> bool:
     return one.removesuffix("/").removesuffix(".git").lower() == other.removesuffix("/").lower()
 
 
-def secrets_in(environ: Mapping[str, str], address: str) -> frozenset[str]:
+_PASSWORD_IN_URL = re.compile(r"://[^/\s:@]*:([^/\s@]+)@")
+
+
+def secrets_in(environ: Mapping[str, str], arguments: Iterable[str]) -> frozenset[str]:
     """Every secret this run knows, in each form it could show up in, to be masked in any output."""
     names = ("PROMOTER_TOKEN", "GITHUB_TOKEN", "CI_JOB_TOKEN", "PROMOTER_SSH_KEY", "PROMOTER_SIGNING_KEY")
     found = {environ[name].strip() for name in names if environ.get(name)}
     # A key is given as text or as a file; a file's name is no secret.
     found = {secret for secret in found if "\n" in secret or not secret.startswith(("/", ".", "~"))}
-    try:
-        password = urlsplit(address).password
-    except ValueError:
-        password = None
-    if password:
-        found |= {password, unquote(password)}
-    return frozenset(one for secret in found for one in (secret, quote(secret, safe="")) if len(one) >= 4)
+    for text in (*arguments, environ.get("PROMOTER_MANIFEST_REPO", "")):
+        found |= {form for written in _PASSWORD_IN_URL.findall(text) for form in (written, unquote(written))}
+    forms = {form for secret in found for form in (secret, quote(secret, safe=""), _in_json(secret))}
+    return frozenset(form for form in forms if len(form) >= 4)
+
+
+def _in_json(secret: str) -> str:
+    return secret.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

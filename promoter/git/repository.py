@@ -6,6 +6,8 @@ contents, one batched fetch of the contents asked for, one commit, one push.
 
 from __future__ import annotations
 
+import contextlib
+import re
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -29,6 +31,7 @@ _RESULT = "refs/promoter/result"
 _REGULAR = frozenset({"100644", "100755"})
 _OLDEST_GIT = (2, 32)
 _TRIES_UNREACHABLE = 3
+_MOST_REDIRECTS = 3  # from http to https, to another path, and one to spare
 _LAST_LOOK_SECONDS = 10.0
 
 
@@ -42,20 +45,29 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A regular file of a snapshot."""
+    """A file, link or submodule of a snapshot."""
 
     path: str
     mode: str
     blob: str
 
+    @property
+    def is_regular(self) -> bool:
+        """Whether it is a file with content of its own."""
+        return self.mode in _REGULAR
+
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """How a push ended: landed, or refused by the server's rules, or not known yet."""
+    """How a push ended: landed, or refused by the server, or not known yet.
+
+    ``reason`` is the server's own word for a refusal; ``message`` has what its hooks said, too.
+    """
 
     status: Literal["landed", "rejected", "failed"]
     message: str = ""
     failure: Failure | None = None
+    reason: str = ""
 
 
 @dataclass
@@ -70,35 +82,58 @@ class Repository:
     answered: bool = False
     complete: bool = False  # the server sent every blob: it knows no filters
     _present: set[str] = field(default_factory=set)
+    _redirects: int = 0
+    _deepened: bool = False
+    _begun: Callable[[], Completed] | None = None
 
     # --- reading -----------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def opening(self, base: str | None) -> Iterator[None]:
+        """Begin to fetch the tip of ``base`` for ``open``: within the block the caller may do other work."""
+        self._check_version()
+        with self.git.begun(*self._clone(base)) as wait:
+            self._begun = wait
+            yield
 
     def open(self, base: str | None) -> Snapshot:
         """Fetch the tip of ``base``, by default the branch that the remote's HEAD names.
 
         Raises ConfigError for an empty repository and for a branch that is not there.
         """
-        self._check_version()
-        arguments = ["--bare", "--quiet", "--no-local", "--depth=1", "--filter=blob:none", "--no-tags"]
-        arguments += ["--single-branch", "--template="] + ([f"--branch={base}"] if base else [])
 
         def clone() -> Completed:
+            begun, self._begun = self._begun, None
             # A clone that failed leaves an empty directory behind; git accepts that again.
-            return self.git.run("clone", *arguments, "--", self.remote.url, ".")
+            return begun() if begun is not None else self.git.run(*self._clone(base))
 
         completed = self._network(clone, "fetching the manifest repository")
         self.complete = "filtering not recognized" in completed.errors
         head = (self.git.directory / "HEAD").read_text(encoding="utf-8").strip()
         tip = self.git.run("rev-parse", "--quiet", "--verify", "HEAD^{commit}")
         if tip.code != 0:
-            raise ConfigError(
-                "the manifest repository is empty: it has no commit to start from",
-                next_step="push a first commit with the manifests to it",
-                reason="empty-repository",
-            )
+            raise self._nothing_there()
         if not head.startswith("ref: refs/heads/"):
-            raise _no_such_branch(base or "HEAD")
+            raise failures.no_branch(base or "HEAD")
         return Snapshot(head.removeprefix("ref: refs/heads/"), tip.text)
+
+    def _clone(self, base: str | None) -> list[str]:
+        options = ["--bare", "--quiet", "--no-local", "--depth=1", "--filter=blob:none", "--no-tags"]
+        options += ["--single-branch", "--template=", *([f"--branch={base}"] if base else [])]
+        return ["clone", *options, "--", self.remote.url, "."]
+
+    def _nothing_there(self) -> ConfigError:
+        if self.git.run("ls-remote", "--heads", "--", self.remote.url).output:
+            return ConfigError(
+                "the HEAD of the manifest repository names a branch that does not exist",
+                next_step="name an existing branch with --base",
+                reason="no-such-branch",
+            )
+        return ConfigError(
+            "the manifest repository is empty: it has no commit to start from",
+            next_step="push a first commit with the manifests to it",
+            reason="empty-repository",
+        )
 
     def refresh(self, snapshot: Snapshot) -> Snapshot:
         """The present tip of the same branch. Without a depth: exactly what came since arrives."""
@@ -106,9 +141,10 @@ class Repository:
         return Snapshot(snapshot.base, self.git.must("rev-parse", "--verify", _BASE).text)
 
     def deepen(self, snapshot: Snapshot, commits: int) -> frozenset[str]:
-        """Fetch that many more commits; returns those whose parents have not been fetched."""
+        """Fetch that many more commits, once; returns those whose parents have not been fetched."""
         shallow = self.git.directory / "shallow"
-        if shallow.exists():
+        if shallow.exists() and not self._deepened:
+            self._deepened = True
             self.fetch(f"refs/heads/{snapshot.base}", deepen=commits, doing="fetching the last commits")
         return frozenset(shallow.read_text(encoding="ascii").split()) if shallow.exists() else frozenset()
 
@@ -133,14 +169,17 @@ class Repository:
 
     def files(self, snapshot: Snapshot, prefixes: Iterable[str]) -> list[Entry]:
         """The regular files below the given directories (``.``: all), links and submodules left out."""
+        return [entry for entry in self.entries(snapshot, prefixes) if entry.is_regular]
+
+    def entries(self, snapshot: Snapshot, prefixes: Iterable[str]) -> list[Entry]:
+        """Everything but directories at or below the given paths."""
         operands = [] if "." in (listed := sorted(set(prefixes))) else listed
         output = self.git.must("ls-tree", "-r", "-z", "--full-tree", snapshot.commit, "--", *operands).output
         entries = []
         for record in output.split(b"\0")[:-1]:
             meta, _, path = record.partition(b"\t")
             mode, _, blob = meta.decode("ascii").split(" ")
-            if mode in _REGULAR:
-                entries.append(Entry(path.decode("utf-8", "surrogateescape"), mode, blob))
+            entries.append(Entry(path.decode("utf-8", "surrogateescape"), mode, blob))
         return entries
 
     def read(self, blobs: Iterable[str]) -> Iterator[tuple[str, bytes]]:
@@ -163,8 +202,22 @@ class Repository:
     def _fetch_blobs(self, blobs: Sequence[str]) -> None:
         if blobs and not self.complete:
             request = "".join(f"{blob}\n" for blob in blobs).encode("ascii")
-            self.fetch(stdin=request, doing="fetching file contents")
+            try:
+                self.fetch(stdin=request, doing="fetching file contents")
+            except failures.UnadvertisedError:
+                self._fetch_everything()
         self._present.update(blobs)
+
+    def _fetch_everything(self) -> None:
+        """A server that only speaks protocol 0 gives no single blobs: take the tip with all of them."""
+        # Told nothing of what we have, it sends the whole tip again.
+        options = ["-c", "fetch.negotiationAlgorithm=noop", "fetch", "--quiet", "--no-tags", "--no-filter"]
+        head = (self.git.directory / "HEAD").read_text(encoding="utf-8").strip().removeprefix("ref: ")
+        self._network(
+            lambda: self.git.run(*options, "--no-write-fetch-head", "--depth=1", "origin", head),
+            "fetching all file contents",
+        )
+        self.complete = True
 
     # --- writing -----------------------------------------------------------------------
 
@@ -173,7 +226,7 @@ class Repository:
 
         ``author`` is ``Name <mail>``.
         """
-        text = message.encode("utf-8")
+        text = message.encode("utf-8", "backslashreplace")  # a path may hold any byte
         identity = f"{author} {int(time.time())} +0000"
         stream = [
             f"commit {_RESULT}\nmark :1\ncommitter {identity}\ndata {len(text)}\n".encode() + text,
@@ -187,9 +240,14 @@ class Repository:
 
     def push(self, snapshot: Snapshot, commit: str) -> Pushed:
         """One fast-forward push to the base. Says what the server said; never retries."""
-        refspec = f"{commit}:refs/heads/{snapshot.base}"
+        branch = f"refs/heads/{snapshot.base}"
+        # The commit is a child of the lease, so nothing is forced. Without the lease Git looks at a tip
+        # that has moved, and fetches that commit with all its trees only to say so.
+        lease = f"--force-with-lease={branch}:{snapshot.commit}"
         try:
-            completed = self.git.run("push", "--porcelain", "--no-verify", "origin", refspec)
+            completed = self.git.run(
+                "push", "--porcelain", "--no-verify", lease, "origin", f"{commit}:{branch}"
+            )
         except GitTimeoutError:
             return Pushed("failed", "no answer before the deadline")
         if completed.code == 0:
@@ -201,8 +259,8 @@ class Repository:
             remote_lines = [line for line in completed.errors.splitlines() if line.startswith("remote: ")]
             said = " ".join(line.removeprefix("remote: ").strip() for line in remote_lines)
             reason = rejected[0].rpartition("\t")[2]
-            return Pushed("rejected", f"{reason} {said}".strip())
-        failure = failures.classify(completed.errors)
+            return Pushed("rejected", f"{reason} {said}".strip(), reason=reason)
+        failure = failures.classify(completed)
         self.answered = self.answered or failure.answered
         return Pushed("failed", failure.line, failure)
 
@@ -238,7 +296,7 @@ class Repository:
             if completed.code == 0:
                 self.answered = True
                 return completed
-            failure = failures.classify(completed.errors)
+            failure = failures.classify(completed)
             self.answered = self.answered or failure.answered
             if failure.kind == "redirect":
                 self._follow_redirect()
@@ -253,12 +311,19 @@ class Repository:
     def _give_up_on(self, failure: Failure, doing: str, times_unreachable: int) -> None:
         if failure.kind == "denied":
             raise failures.denied(failure, doing)
-        if failure.kind == "no-branch":
-            raise _no_such_branch(failure.line)
-        if failure.kind == "disk" or times_unreachable >= _TRIES_UNREACHABLE:
+        if failure.kind == "unadvertised":
+            raise failures.UnadvertisedError
+        if failure.kind in ("no-branch", "no-repository"):
+            raise failures.missing(failure, self.remote.url)
+        if failure.kind in ("disk", "killed") or times_unreachable >= _TRIES_UNREACHABLE:
             raise failures.unreachable(failure, doing)
 
     def _follow_redirect(self) -> None:
+        from promoter.git.redirect import circle  # only where a server redirects
+
+        self._redirects += 1
+        if self._redirects > _MOST_REDIRECTS:
+            raise circle(self.remote.url)
         self.remote = self.remote.at(self.redirect(self.remote.url))
         if (self.git.directory / "config").exists():
             self.git.run("remote", "set-url", "origin", self.remote.url)
@@ -268,8 +333,8 @@ class Repository:
         detail = f" ({last})" if last else ""
         if self.answered:
             return DeadlineError(
-                f"the deadline passed while {doing}{detail}: nothing has landed",
-                next_step="run again, or raise --deadline",
+                f"the deadline passed while {doing}{detail}",
+                next_step="nothing has landed; run again, or raise --deadline",
             )
         return UnreachableError(
             f"no answer from the manifest repository while {doing}{detail}",
@@ -277,20 +342,15 @@ class Repository:
         )
 
     def _check_version(self) -> None:
-        words = self.git.must("version").text.split()
-        numbers = tuple(int(part) for part in words[2].split(".")[:2] if part.isdigit())
-        if numbers < _OLDEST_GIT:
+        try:
+            text = self.git.must("version").text.partition("\n")[0]
+        except GitTimeoutError:
+            raise self.too_late("starting git") from None
+        found = re.match(r"git version (\d+)\.(\d+)", text)
+        if found is None or (int(found[1]), int(found[2])) < _OLDEST_GIT:
             raise UnreachableError(
-                f"git {words[2]} is too old", next_step="install Git 2.32 or newer", reason="git-too-old"
+                f"{text or 'git'} is too old", next_step="install Git 2.32 or newer", reason="git-too-old"
             )
-
-
-def _no_such_branch(name: str) -> ConfigError:
-    return ConfigError(
-        f"the manifest repository has no such base branch: {name}",
-        next_step="name an existing branch with --base",
-        reason="no-such-branch",
-    )
 
 
 def _quoted(path: str) -> bytes:

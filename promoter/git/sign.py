@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-from promoter.errors import UsageError
+from promoter.deadline import Deadline
+from promoter.errors import PromoterError, UsageError
 from promoter.git import door, ssh
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from promoter.git.repository import Repository, Snapshot
 
+_VARIABLE = "PROMOTER_SIGNING_KEY"
+_SECONDS_TO_STOP = 5.0
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class Signer:
     """Git settings and child environment that make ``commit-tree -S`` sign."""
 
@@ -37,10 +42,10 @@ class Signer:
         )  # fmt: skip
         if signed.code == 0:
             return signed.text
-        said = signed.errors.strip().splitlines()[:1] or ["no message"]
+        said = signed.errors.strip().partition("\n")[0].removeprefix("error: ") or "no message"
         raise UsageError(
-            f"the commit cannot be signed ({self.kind}): {said[0]}",
-            next_step="check PROMOTER_SIGNING_KEY: a key without a passphrase, or one that an agent holds",
+            f"the commit cannot be signed ({self.kind}): {said}",
+            next_step=f"check {_VARIABLE}: a key without a passphrase, or one that an agent holds",
             reason="signing",
         )
 
@@ -48,45 +53,100 @@ class Signer:
 @contextlib.contextmanager
 def signer(kind: str, repository: Repository, environ: Mapping[str, str]) -> Iterator[Signer]:
     """A signer for the length of the block. Raises UsageError where the key is missing or unusable."""
-    key = environ.get("PROMOTER_SIGNING_KEY", "").strip()
+    key = environ.get(_VARIABLE, "").strip()
     if not key:
         raise UsageError(
-            f"commits are to be signed ({kind}) and PROMOTER_SIGNING_KEY is not set",
+            f"commits are to be signed ({kind}) and {_VARIABLE} is not set",
             next_step="give a key id, a file, or the private key as text",
         )
     home = {name: environ[name] for name in ("HOME", "GNUPGHOME", "SSH_AUTH_SOCK") if environ.get(name)}
     if kind == "gpg":
-        if "PRIVATE KEY BLOCK" in key:
-            key, home = _import_gpg(key, repository)
-        yield Signer(kind, {"gpg.format": "openpgp", "user.signingKey": key}, home)
+        with _gpg_key(key, repository, home) as (name, keyring):
+            yield Signer(kind, {"gpg.format": "openpgp", "user.signingKey": name}, keyring)
     elif ssh.is_key_text(key):
         git = repository.git
-        with ssh.agent_with(key, repository.scratch / "signing", git.environment, git.deadline) as socket:
+        with ssh.agent_with(
+            key, repository.scratch / "signing", git.environment, git.deadline, variable=_VARIABLE
+        ) as socket:
             public = ssh.public_key(socket, git.directory, git.environment, git.deadline)
             home["SSH_AUTH_SOCK"] = socket
-            yield Signer(kind, {"gpg.format": "ssh", "user.signingKey": f"key::{public}"}, home)
+            yield Signer(kind, _ssh_settings(_public_key_file(public, repository)), home)
+    elif key.startswith("key::"):
+        yield Signer(kind, _ssh_settings(_public_key_file(key.removeprefix("key::"), repository)), home)
     else:
-        file = key if key.startswith("key::") else ssh.signing_key_file(key)
-        yield Signer(kind, {"gpg.format": "ssh", "user.signingKey": file}, home)
+        yield Signer(kind, _ssh_settings(ssh.signing_key_file(key)), home)
 
 
-def _import_gpg(key: str, repository: Repository) -> tuple[str, dict[str, str]]:
-    """Put the key into a keyring of this run; returns its fingerprint and where the keyring is."""
-    home = repository.scratch / "gnupg"
-    home.mkdir(mode=0o700, exist_ok=True)
-    git = repository.git
-    environment = {**git.environment, "GNUPGHOME": str(home)}
-    for arguments in (("--import",), ("--list-secret-keys", "--with-colons")):
-        completed = door.run(
-            ("gpg", "--batch", "--quiet", *arguments),
-            directory=git.directory,
-            environment=environment,
-            deadline=git.deadline,
-            stdin=key.encode() if arguments == ("--import",) else None,
+def _ssh_settings(file: str) -> dict[str, str]:
+    return {"gpg.format": "ssh", "user.signingKey": file}
+
+
+def _public_key_file(public: str, repository: Repository) -> str:
+    """A file for the key that an agent holds: Git leaves one behind in TMPDIR when it writes it itself."""
+    path = repository.scratch / "signing.pub"
+    path.write_text(public + "\n", encoding="utf-8")
+    return str(path)
+
+
+@contextlib.contextmanager
+def _gpg_key(
+    key: str, repository: Repository, home: Mapping[str, str]
+) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """The key's name and where its keyring is: the caller's for a key id, else one of this run."""
+    if "PRIVATE KEY BLOCK" in key:
+        content = key.encode()
+    elif (file := ssh.key_file(key)) is not None:
+        content = file.read_bytes()
+    else:
+        _check_gpg_key(key, partial(_gpg, repository, home))
+        yield key, home
+        return
+    with ssh.socket_directory(repository.scratch / "signing") as place:
+        run = partial(_gpg, repository, {"GNUPGHOME": str(place)})
+        try:
+            yield _import(content, run), {"GNUPGHOME": str(place)}
+        finally:
+            # The agent that gpg started would outlive the run, with the key.
+            with contextlib.suppress(PromoterError):
+                run("gpgconf", "--kill", "gpg-agent", deadline=Deadline(_SECONDS_TO_STOP))
+
+
+def _check_gpg_key(key: str, run: Callable[..., door.Completed]) -> None:
+    """Git would say no more than that gpg failed."""
+    if run("gpg", "--batch", "--list-secret-keys", "--", key).code != 0:
+        raise UsageError(
+            f"{_VARIABLE} names no private key of this machine's keyring",
+            next_step="give the private key as text or as a file, or the GNUPGHOME that has it",
+            reason="signing",
         )
-        if completed.code != 0:
-            raise UsageError(
-                "PROMOTER_SIGNING_KEY holds no private key that gpg can import", reason="signing"
-            )
-    fingerprints = [line.split(":")[9] for line in completed.text.splitlines() if line.startswith("fpr:")]
-    return fingerprints[0], {"GNUPGHOME": str(home)}
+
+
+def _import(content: bytes, run: Callable[..., door.Completed]) -> str:
+    """Put the key into the keyring; returns its fingerprint."""
+    imported = run("gpg", "--batch", "--quiet", "--import", stdin=content)
+    listed = run("gpg", "--batch", "--list-secret-keys", "--with-colons")
+    fingerprints = [line.split(":")[9] for line in listed.text.splitlines() if line.startswith("fpr:")]
+    if imported.code != 0 or not fingerprints:
+        raise UsageError(
+            f"{_VARIABLE} holds no private key that gpg can import",
+            next_step="give what `gpg --armor --export-secret-keys KEY` prints, or a file that holds it",
+            reason="signing",
+        )
+    return fingerprints[0]
+
+
+def _gpg(
+    repository: Repository,
+    environment: Mapping[str, str],
+    *arguments: str,
+    stdin: bytes | None = None,
+    deadline: Deadline | None = None,
+) -> door.Completed:
+    git = repository.git
+    return door.run(
+        arguments,
+        directory=git.directory,
+        environment=git.environment | dict(environment),
+        deadline=deadline or git.deadline,
+        stdin=stdin,
+    )

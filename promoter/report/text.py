@@ -89,5 +89,8 @@ def _at(file: str | None, line: int | None) -> str:
 
 
 def clean(text: str) -> str:
-    """The text without control characters that a file or a server could steer a terminal with."""
-    return "".join(one if one.isprintable() or one in "\n\t" else "\N{REPLACEMENT CHARACTER}" for one in text)
+    """One line without control characters: a file's name or a server could steer a terminal with them.
+
+    Nor line breaks: a CI system takes lines that begin with ``::`` for commands.
+    """
+    return "".join(one if one.isprintable() or one == "\t" else "\N{REPLACEMENT CHARACTER}" for one in text)

@@ -6,12 +6,26 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from promoter.sites import image_string, kustomize, split
+from promoter.sites import (
+    anywhere,
+    argocd,
+    embedded,
+    flux,
+    image_string,
+    kustomize,
+    markers,
+    parameters,
+    sops,
+    split,
+    tekton,
+    watched,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from promoter.sites.model import ManifestFile, Site
+    from promoter.sites.model import ManifestFile, Place, Site
+    from promoter.yamltext import Scalar
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +39,19 @@ class Format:
 
 # In this order: what an earlier format explains, a later one leaves alone.
 FORMATS = (
+    Format("watched", "the images that updaters watch: no site, left as they are", watched.find),
     Format("kustomize", "`images[]` of a kustomization", kustomize.find),
+    Format("flux", "`images[]`, post-build values and `ref` of Flux's own kinds", flux.find),
+    Format("argocd", "`kustomize.images` of an Argo CD Application: `old=name:tag@digest`", argocd.find),
+    Format("tekton", "a Tekton bundle", tekton.find),
+    Format("parameters", "`{name, value}` pairs: `image.repository` with `image.tag`", parameters.find),
     Format("split", "`repository`, `registry`, `tag` and `digest` beside each other", split.find),
     Format("image", "a whole reference under a key that speaks of an image", image_string.find),
+)
+# With `--match anywhere`.
+EVERYWHERE = (
+    *FORMATS,
+    Format("anywhere", "a reference in any other string, or in a piece of it", anywhere.find),
 )
 
 MANIFEST_SUFFIXES = (".yaml", ".yml", ".json")
@@ -38,15 +62,34 @@ def is_manifest_name(path: str) -> bool:
     return path.lower().endswith(MANIFEST_SUFFIXES) or kustomize.is_kustomization(path)
 
 
-def find_sites(file: ManifestFile) -> list[Site]:
-    """Every site of the file in file order, whatever its image."""
+def find_sites(
+    file: ManifestFile, level: int = 0, more: Iterable[Site] = (), formats: tuple[Format, ...] = FORMATS
+) -> list[Site]:
+    """Every site of the file in file order, whatever its image; those in embedded documents too.
+
+    ``more`` are sites of the file that only other files explain; ``formats`` are those
+    that are looked for.
+    """
     claimed: set[int] = set()
     found: list[Site] = []
-    for form in FORMATS:
+    for form in formats:
         for site in form.find(file, claimed):
             claimed.update(part.scalar.event for part in site.parts)
             found.append(site)
-    return sorted(with_shares(found), key=lambda site: (site.line, site.where))
+    found = markers.mark(file, with_shares([*found, *more]))
+    for place, scalar, inner in embedded.documents(file) if level < embedded.MAX_LEVELS else ():
+        found += [_embed(site, place, scalar) for site in find_sites(inner, level + 1, formats=formats)]
+    return sorted(sops.guard(file, found), key=lambda site: (site.line, site.where))
+
+
+def _embed(site: Site, place: Place, scalar: Scalar) -> Site:
+    """A site of an embedded document as a site of the file around it."""
+    return replace(
+        site,
+        line=embedded.line_within(scalar, site.line),
+        where=f"{place.where}|{site.where}",
+        within=(scalar, *site.within),
+    )
 
 
 def with_shares(sites: Iterable[Site]) -> list[Site]:

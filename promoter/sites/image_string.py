@@ -1,7 +1,7 @@
 """A string that is one whole image reference, under a key that speaks of an image.
 
 Covers container lists of any kind and custom resource, Compose services, OCI artifact
-volumes and every ``image:`` string; ``docs/reference/formats.md`` has examples.
+volumes and every ``image:`` string, ``${VAR:-default}`` too; ``docs/reference/formats.md`` has examples.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from promoter.image import ImageReference, looks_like_reference
+from promoter.sites import fields, interpolation
 from promoter.sites.model import ManifestFile, Part, Place, Site, walk
 from promoter.yamltext import Scalar
 
@@ -19,7 +20,7 @@ CONTAINER_LISTS = frozenset({"containers", "initContainers", "ephemeralContainer
 
 # Keys beside an image that hold a name which is no reference, or only one part of it.
 _NEVER = frozenset({"imagepullsecrets", "imagepullpolicy", "pullsecrets"})
-_NAME_ONLY = frozenset({"repository", "repo", "registry", "imagerepository", "imageregistry", "host"})
+_PART_ONLY = frozenset({"host", "pullpolicy", "newtag"})
 
 
 def find(file: ManifestFile, claimed: set[int]) -> Iterator[Site]:
@@ -28,16 +29,18 @@ def find(file: ManifestFile, claimed: set[int]) -> Iterator[Site]:
         scalar = place.node
         if not isinstance(scalar, Scalar) or scalar.event in claimed or not _speaks_of_an_image(place):
             continue
-        reference = looks_like_reference(scalar.value)
-        if reference is None or (_is_bare(reference) and not _may_be_bare(place)):
+        whole = looks_like_reference(scalar.value)
+        found = (whole, Part("reference", scalar)) if whole else interpolation.read(scalar)
+        if found is None or (_is_bare(found[0]) and not _may_be_bare(place)):
             continue
+        reference, part = found
         yield Site(
             file=file.path,
             line=scalar.line,
             format="container" if is_container_image(place) else "image",
             where=place.where,
             reference=reference,
-            parts=(Part("reference", scalar),),
+            parts=(part,),
             problem=duplicate_problem(place.duplicate),
         )
 
@@ -64,4 +67,5 @@ def _is_bare(reference: ImageReference) -> bool:
 
 def _may_be_bare(place: Place) -> bool:
     """Whether an untagged name here is a whole reference that would gain a tag."""
-    return place.keys[-1].lower() not in _NAME_ONLY
+    key = place.keys[-1]
+    return key.lower() not in _PART_ONLY and not fields.is_part_only(key)

@@ -5,23 +5,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from promoter import yamltext
+from promoter import templates, yamltext
 from promoter.yamltext import Alias, Mapping, Node, Scalar, Sequence
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from promoter.image import ImageReference
 
-Role = Literal["reference", "tag", "digest"]
+Role = Literal["reference", "tag", "digest", "name"]
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One scalar of a site. A ``tag`` may carry a digest behind an ``@``."""
+    """One scalar of a site. A ``tag`` may carry a digest behind an ``@``.
+
+    ``before`` and ``after`` are the text of the scalar around it: ``${VAR:-`` and ``}``;
+    ``implied`` is what its readers put before it themselves: ``sha256:``.
+    """
 
     role: Role
     scalar: Scalar
+    before: str = ""
+    after: str = ""
+    implied: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +39,10 @@ class Site:
     items by their ``name``). ``reference`` is what readers make of it. ``shadowed_by`` is
     the ``file:line`` that overrides the site; ``problem`` says why it cannot be edited.
     ``shares`` are the names of other images whose sites hold one of the same scalars.
+    ``within`` are the scalars, outermost first, whose text the site's own document is.
+    ``marker`` is the policy, ``namespace:name``, of a Flux ``$imagepolicy`` comment beside it;
+    ``new_name`` the name that an edit writes where the marker lets it. ``is_new`` says that
+    the entry of a kustomization does not stand there yet: an edit adds it.
     """
 
     file: str
@@ -43,6 +54,10 @@ class Site:
     shadowed_by: str | None = None
     problem: str | None = None
     shares: tuple[str, ...] = ()
+    within: tuple[Scalar, ...] = ()
+    marker: str | None = None
+    new_name: str | None = None
+    is_new: bool = False
 
 
 class UnreadableFileError(Exception):
@@ -57,12 +72,16 @@ class UnreadableFileError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ManifestFile:
-    """A file as text without byte order mark, and its parsed documents."""
+    """A file as text without byte order mark, and its parsed documents.
+
+    ``is_template`` says that Go template actions were masked to parse it.
+    """
 
     path: str
     text: str
     has_bom: bool
     documents: tuple[Node, ...]
+    is_template: bool = False
 
     def encode(self, text: str) -> bytes:
         """The bytes of an edited text, with the byte order mark that the file had."""
@@ -79,10 +98,15 @@ def read_manifest(path: str, data: bytes) -> ManifestFile:
     has_bom = text.startswith(yamltext.BOM)
     text = text.removeprefix(yamltext.BOM)
     try:
-        documents = yamltext.parse(text)
+        return ManifestFile(path, text, has_bom, tuple(yamltext.parse(text)))
     except yamltext.YamlTextError as error:
-        raise UnreadableFileError(path, error.problem, error.line) from None
-    return ManifestFile(path, text, has_bom, tuple(documents))
+        problem = error
+    if templates.has_actions(text):
+        try:
+            return ManifestFile(path, text, has_bom, tuple(yamltext.parse(templates.mask(text))), True)
+        except yamltext.YamlTextError as error:
+            problem = error
+    raise UnreadableFileError(path, problem.problem, problem.line)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,16 +137,34 @@ def walk(file: ManifestFile) -> Iterator[Place]:
 def _children(place: Place) -> Iterator[Place]:
     node = place.node
     if isinstance(node, Mapping):
-        seen: dict[str, int] = {}
+        again = _lines_again(node)
         for key, value in node.pairs:
             name = yamltext.resolve(key)
             if isinstance(name, Scalar):
-                duplicate = name.line if name.value in seen else place.duplicate
-                seen[name.value] = name.line
+                duplicate = again.get(name.value, place.duplicate)
                 yield _child(place, value, (*place.keys, name.value), f".{name.value}", duplicate)
     elif isinstance(node, Sequence):
         for index, item in enumerate(node.items):
             yield _child(place, item, place.keys, item_label(item, index), place.duplicate)
+
+
+def _lines_again(mapping: Mapping) -> dict[str, int]:
+    """The keys that stand more than once in the mapping itself, with the line of the last."""
+    seen: set[str] = set()
+    again: dict[str, int] = {}
+    for key, _ in mapping.pairs:
+        name = yamltext.resolve(key)
+        if isinstance(name, Scalar):
+            if name.value in seen:
+                again[name.value] = name.line
+            seen.add(name.value)
+    return again
+
+
+def stands_again(mapping: Mapping, keys: Iterable[str]) -> int | None:
+    """The line where one of these keys stands again in the mapping itself; None where none does."""
+    again = _lines_again(mapping)
+    return next((again[key] for key in keys if key in again), None)
 
 
 def _child(parent: Place, value: Node, keys: tuple[str, ...], step: str, duplicate: int | None) -> Place:

@@ -42,7 +42,9 @@ class Bench:
 
     def make(self, files: Mapping[str, repos.Content], **settings: Any) -> Path:
         """Put another repository in the place of the first one."""
-        self.repo = repos.make_repo(self.root / f"other-{len(list(self.root.iterdir()))}.git", files, **settings)
+        self.repo = repos.make_repo(
+            self.root / f"other-{len(list(self.root.iterdir()))}.git", files, **settings
+        )
         self.address = str(self.repo)
         return self.repo
 

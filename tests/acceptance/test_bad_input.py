@@ -1,5 +1,6 @@
 """Whatever is wrong with the input: the right exit code, one clear message, and an untouched remote."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -18,30 +19,35 @@ COMMAND_LINES: dict[str, tuple[list[str], str]] = {
     "no place": ([*WANTED], "neither --env nor --path"),
     "two places": ([*WANTED, *STAGING, "--env", "staging"], "exclude each other"),
     "no image": ([*STAGING], "say what shall land"),
+    "marker that is no policy": ([*STAGING, *WANTED, "--marker", "api"], "is no policy"),
+    "marker with two images": (
+        [*STAGING, *WANTED, "--image", "web:1", "--marker", "flux-system:api"],
+        "takes one --image",
+    ),
     "image without tag": ([*STAGING, "--image", IMAGE], "a tag or a digest is missing"),
     "one image twice": ([*STAGING, *WANTED, "--image", f"{IMAGE}:2.0.0"], "twice"),
     "one image twice, spelt otherwise": (
         [*STAGING, "--image", "nginx:1", "--image", "docker.io/library/nginx:2"],
         "twice",
     ),
-    "tag with a newline": ([*STAGING, "--image", f"{IMAGE}:1.0\n2"], "line breaks"),
-    "tag with a space": ([*STAGING, "--image", f"{IMAGE}:1.0 2"], "white space"),
-    "tag with a hash": ([*STAGING, "--image", f"{IMAGE}:1.0#2"], "a tag holds"),
-    "tag with a leading dash": ([*STAGING, "--image", f"{IMAGE}:-1"], "a tag holds"),
-    "image with a leading dash": ([*STAGING, "--image", f"-{IMAGE}:1"], "does not begin with a dash"),
-    "lone tag with a newline": ([*STAGING, "--app", "api", "--tag", "1\n2"], "a tag holds"),
-    "lone tag with a space": ([*STAGING, "--app", "api", "--tag", "1 2"], "a tag holds"),
-    "lone tag with a hash": ([*STAGING, "--app", "api", "--tag", "1#2"], "a tag holds"),
-    "lone tag with a leading dash": ([*STAGING, "--app", "api", "--tag=-1"], "a tag holds"),
-    "digest with a newline": ([*STAGING, "--image", f"{IMAGE}@{DIGEST}\n"[:-2] + "\n1"], "line breaks"),
-    "digest too short": ([*STAGING, "--image", f"{IMAGE}@sha256:abc"], "64 hexadecimal digits"),
+    "tag with a newline": ([*STAGING, "--image", f"{IMAGE}:1.0\n2"], "is not a"),
+    "tag with a space": ([*STAGING, "--image", f"{IMAGE}:1.0 2"], "is not a"),
+    "tag with a hash": ([*STAGING, "--image", f"{IMAGE}:1.0#2"], "is not a"),
+    "tag with a leading dash": ([*STAGING, "--image", f"{IMAGE}:-1"], "is not a"),
+    "image with a leading dash": ([*STAGING, "--image", f"-{IMAGE}:1"], "is not a"),
+    "lone tag with a newline": ([*STAGING, "--app", "api", "--tag", "1\n2"], "is not a"),
+    "lone tag with a space": ([*STAGING, "--app", "api", "--tag", "1 2"], "is not a"),
+    "lone tag with a hash": ([*STAGING, "--app", "api", "--tag", "1#2"], "is not a"),
+    "lone tag with a leading dash": ([*STAGING, "--app", "api", "--tag=-1"], "is not a"),
+    "digest with a newline": ([*STAGING, "--image", f"{IMAGE}@{DIGEST}\n"[:-2] + "\n1"], "is not a"),
+    "digest too short": ([*STAGING, "--image", f"{IMAGE}@sha256:abc"], "is not a"),
     "lone digest with a hash": (
         [*STAGING, "--app", "api", "--tag", "1", "--digest", f"{DIGEST}#"],
-        "64 hexadecimal digits",
+        "is not a",
     ),
     "lone digest with a leading dash": (
         [*STAGING, "--app", "api", "--tag", "1", f"--digest=-{DIGEST}"],
-        "hexadecimal digits",
+        "is not a",
     ),
     "path to the parent": (["--path", "../secrets", *WANTED], "'..' component"),
     "path through the parent": (["--path", "envs/../../x", *WANTED], "'..' component"),
@@ -64,9 +70,6 @@ COMMAND_LINES: dict[str, tuple[list[str], str]] = {
 
 LATER_OPTIONS = [
     ["--create"],
-    ["--marker", "ns:name"],
-    ["--only-marked"],
-    ["--match", "anywhere"],
     ["--override", "reason"],
     ["--lift-hold"],
     ["--publish", "pull-request"],
@@ -97,6 +100,14 @@ def test_a_verb_that_is_not_there(bench: Bench, verb: str) -> None:
     assert result.document["verb"] == verb
 
 
+def test_no_verb(bench: Bench) -> None:
+    result = bench.run(env={"PROMOTER_OUTPUT": "json"})
+    assert_error(result, 2, "no verb")
+    assert result.document["verb"] == "promoter"
+    assert bench.run().stderr.startswith("error: no verb is given: bump, ")
+    assert_error(bench.run("--output", "json"), 2, "--output")
+
+
 def test_known_digest_options(bench: Bench) -> None:
     image = f"{IMAGE}:1.1.0@{DIGEST}"
     pinned = bench.bump(*STAGING, "--image", image, "--pin", "--dry-run")
@@ -112,7 +123,9 @@ def test_an_address_that_is_none(bench: Bench, address: str) -> None:
 def test_usage_error_that_quotes_a_password(bench: Bench) -> None:
     """Forgetting the option before the URL must not print the URL's password."""
     for output in ("text", "json"):
-        result = bench.run("bump", f"https://ci:{CANARY}@example.com/x.git", "--output", output, env={"PROMOTER_TOKEN": ""})
+        result = bench.run(
+            "bump", f"https://ci:{CANARY}@example.com/x.git", "--output", output, env={"PROMOTER_TOKEN": ""}
+        )
         assert result.code == 2
         assert "example.com" in result.stdout + result.stderr
 
@@ -180,7 +193,6 @@ def test_a_key_of_a_later_release_in_an_environment(bench: Bench, key: str, valu
         ("images: [{match: '*', allow: '^v'}]", "allow"),
         ("images: [{match: '*', source-branch: main}]", "source-branch"),
         ("images: [{match: '*', platforms: [linux/amd64]}]", "platforms"),
-        ("apps: {api: {images: [a], markers: only}}", "markers"),
         ("commit: {sign: forge}", "forge"),
     ],
 )
@@ -214,6 +226,17 @@ def test_env_without_a_configuration(bench: Bench) -> None:
 def test_configuration_that_is_not_utf8(bench: Bench) -> None:
     bench.make({".promoter.yaml": b"version: 1 # \xff\n"} | FILES)
     bench.refused("--env", "staging", *WANTED, code=3, says="not UTF-8", file=".promoter.yaml")
+
+
+def test_configuration_that_is_a_link(bench: Bench) -> None:
+    """An unread gate is no open gate."""
+    bench.make({**FILES, ".promoter.yaml": "other.yaml"}, modes={".promoter.yaml": "120000"})
+    bench.refused(*STAGING, *WANTED, code=3, says="no regular file", file=".promoter.yaml")
+
+
+def test_configuration_that_is_a_directory(bench: Bench) -> None:
+    bench.make({**FILES, ".promoter.yaml/a.yaml": CONFIG})
+    bench.refused(*STAGING, *WANTED, code=3, says="no regular file", file=".promoter.yaml")
 
 
 # --- the image (4)
@@ -252,8 +275,9 @@ TARGET = 'targets: [{file: "tags/{environment}", tag: image_tag, image: "ghcr.io
 @pytest.mark.parametrize("content", [None, "", "other: 1\n", "image_tag: [1]\n", "- image_tag\n"])
 def test_target_without_its_key(bench: Bench, content: str | None) -> None:
     target: dict[str, repos.Content] = {} if content is None else {"tags/staging": content}
-    bench.make({".promoter.yaml": CONFIG + TARGET} | FILES | target)
-    bench.refused("--env", "staging", *WANTED, code=4, says=IMAGE)
+    bench.make({".promoter.yaml": CONFIG + TARGET, "envs/staging/x.yaml": "a: 1\n", **target})
+    file = None if content is None else "tags/staging"
+    bench.refused("--env", "staging", *WANTED, code=4, says=IMAGE, file=file)
 
 
 # --- files that cannot be read (4), or stand beside one that can (0)
@@ -263,14 +287,15 @@ BROKEN: dict[str, tuple[bytes, int]] = {
     "not UTF-8": (f"a: 1\nimage: {IMAGE}:1.0.0\nb: '\xff'\n".encode("latin-1"), 3),
     "alias bomb": (
         b"a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
-        + b"".join(
-            b"a%d: &a%d [%s]\n" % (n, n, b", ".join([b"*a%d" % (n - 1)] * 10)) for n in range(1, 30)
-        )
+        + b"".join(b"a%d: &a%d [%s]\n" % (n, n, b", ".join([b"*a%d" % (n - 1)] * 10)) for n in range(1, 30))
         + f"image: {IMAGE}:1.0.0\n".encode(),
         6,
     ),
     "deep flow": (f"image: {IMAGE}:1.0.0\nb: ".encode() + b"[" * 50_000 + b"]" * 50_000 + b"\n", 2),
-    "deep flow mappings": (f"image: {IMAGE}:1.0.0\nb: ".encode() + b"{a: " * 50_000 + b"}" * 50_000 + b"\n", 2),
+    "deep flow mappings": (
+        f"image: {IMAGE}:1.0.0\nb: ".encode() + b"{a: " * 50_000 + b"}" * 50_000 + b"\n",
+        2,
+    ),
     "deep dashes": (b"- " * 50_000 + f"\n- image: {IMAGE}:1.0.0\n".encode(), 1),
     "unclosed quote": (f'a: "\nimage: {IMAGE}:1.0.0\n'.encode(), 3),
     "tab": (f"a: 1\nimage: {IMAGE}:1.0.0\n\tb: 1\n".encode(), 3),
@@ -288,7 +313,7 @@ def test_the_only_mention_cannot_be_read(bench: Bench, content: bytes, line: int
 
 @pytest.mark.parametrize(("content", "line"), BROKEN.values(), ids=BROKEN.keys())
 def test_a_mention_that_cannot_be_read_beside_a_site(bench: Bench, content: bytes, line: int) -> None:
-    bench.make({OTHER: content} | FILES)
+    bench.make({**FILES, OTHER: content})
     bench.refused(*STAGING, *WANTED, "--strict", code=4, says="--strict", file=OTHER, line=line, timeout=20)
     result = bench.lands(timeout=20)
     [warning] = result.document["warnings"]
@@ -297,14 +322,14 @@ def test_a_mention_that_cannot_be_read_beside_a_site(bench: Bench, content: byte
 
 
 def test_the_warning_is_loud_in_text(bench: Bench) -> None:
-    bench.make({OTHER: BROKEN["syntax"][0]} | FILES)
+    bench.make({**FILES, OTHER: BROKEN["syntax"][0]})
     result = bench.run(*bench.arguments(*STAGING, *WANTED))
     assert result.code == 0
     assert f"warning: {OTHER}:3: mentions {IMAGE} and cannot be read" in result.stderr
 
 
 def test_a_broken_file_that_does_not_mention_the_image(bench: Bench) -> None:
-    bench.make({OTHER: "a: [\n", "envs/staging/latin.yaml": b"\xff"} | FILES)
+    bench.make({**FILES, OTHER: "a: [\n", "envs/staging/latin.yaml": b"\xff"})
     assert bench.lands().document["warnings"] == []
 
 
@@ -352,12 +377,6 @@ def test_a_head_that_names_no_branch(bench: Bench) -> None:
     assert bench.bump(*STAGING, *WANTED, "--base", "main").code == 0
 
 
-def test_a_detached_head(bench: Bench) -> None:
-    repos.git(bench.repo, "update-ref", "--no-deref", "HEAD", bench.tip or "")
-    (bench.repo / "HEAD").write_text(f"{bench.tip}\n")
-    bench.refused(*STAGING, *WANTED, code=3, says="HEAD", reason="no-such-branch")
-
-
 @pytest.mark.parametrize("kind", ["directory", "file", "nothing", "url"])
 def test_a_path_that_is_no_repository(bench: Bench, tmp_path: Path, kind: str) -> None:
     place = tmp_path / "place"
@@ -375,6 +394,27 @@ def test_a_path_with_a_working_tree(bench: Bench, tmp_path: Path) -> None:
     repos.git(tmp_path, "clone", "--quiet", str(bench.repo), str(work))
     bench.address = str(work)
     bench.refused(*STAGING, *WANTED, code=8, says="checked out", reason="push-refused")
+
+
+def test_a_repository_of_another_user(bench: Bench) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a repository away")
+    os.chown(bench.repo, 12345, 12345)
+    try:
+        result = bench.bump(*STAGING, *WANTED)
+    finally:
+        os.chown(bench.repo, 0, 0)
+    assert_error(result, 8, "dubious ownership")
+    assert "the user whom" in result.document["error"]["next"]
+
+
+def test_a_file_name_that_looks_like_a_command(bench: Bench) -> None:
+    """CI systems read commands from the log: a file's name must not begin a line."""
+    name = "envs/staging/a\n::error::x\n.yaml"
+    bench.make({name: f"image: {IMAGE}:1.0.0\n"})
+    result = bench.run(*bench.arguments(*STAGING, *WANTED))
+    assert result.code == 0
+    assert not any(line.startswith("::") for line in (result.stdout + result.stderr).splitlines())
 
 
 def test_nothing_of_the_old_file_is_lost(bench: Bench) -> None:

@@ -42,23 +42,29 @@ def environment_of(env: Mapping[str, str] | None = None) -> dict[str, str]:
     return {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(REPOSITORY),
-        "PYTHONDONTWRITEBYTECODE": "1",
         **(env or {}),
     }
 
 
 def start_promoter(
-    *args: str, env: Mapping[str, str] | None = None, cwd: Path | None = None, **popen: Any
+    *args: str,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    wrapper: Sequence[str] = (),
+    **popen: Any,
 ) -> subprocess.Popen[str]:
-    """Start a run in its own process group; the caller waits for it. `popen` goes to Popen."""
+    """Start a run in its own process group; the caller waits for it. `popen` goes to Popen.
+
+    `wrapper` is a command that runs the one in its arguments.
+    """
     settings: dict[str, Any] = {
         "stdin": subprocess.DEVNULL,
         "stdout": subprocess.PIPE,
         "stderr": subprocess.PIPE,
-        "text": True,
+        "encoding": "utf-8",
         "start_new_session": True,
     } | popen
-    return subprocess.Popen([*PROGRAM, *args], env=environment_of(env), cwd=cwd, **settings)
+    return subprocess.Popen([*wrapper, *PROGRAM, *args], env=environment_of(env), cwd=cwd, **settings)
 
 
 def finish(process: subprocess.Popen[str], timeout: float = 60, *, arguments: Sequence[str] = ()) -> Result:

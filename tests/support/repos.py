@@ -291,7 +291,7 @@ def commit_stream(
     if parent:
         yield f"from {parent}\n".encode()
     for name, mode, content in entries:
-        yield f"M {mode} inline {quote(name)}\n".encode()
+        yield encode(f"M {mode} inline {quote(name)}\n")
         yield data(content)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from promoter.errors import UsageError
@@ -419,3 +420,85 @@ def test_one_forbidden_character_anywhere_is_refused(
     at = data.draw(st.integers(0, len(text)))
     with pytest.raises(InvalidReferenceError):
         parse_reference(text[:at] + character + text[at:])
+
+
+# --- distribution's own grammar as the oracle ---
+
+# ReferenceRegexp of regexp.go, put together as it is there.
+_LABEL = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
+_DOMAIN = rf"(?:{_LABEL}(?:\.{_LABEL})*|\[(?:[a-fA-F0-9:]+)\])(?::[0-9]+)?"
+_COMPONENT = r"[a-z0-9]+(?:(?:[.]|_|__|[-]+)[a-z0-9]+)*"
+_NAME = rf"(?:{_DOMAIN}/)?{_COMPONENT}(?:/{_COMPONENT})*"
+_ALGORITHM = r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*"
+DISTRIBUTION = re.compile(
+    rf"({_NAME})(?::([A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}}))?(?:@({_ALGORITHM}:[0-9a-fA-F]{{32,}}))?", re.ASCII
+)
+REGISTERED = {"sha256": 64, "sha384": 96, "sha512": 128}
+
+
+def refused_on_purpose(name: str, tag: str | None, digest: str | None) -> bool:
+    """Where promoter.image is narrower, as its documentation says."""
+    first = name.partition("/")[0] if "/" in name else ""
+    if len(name) > MAX_NAME or ("." in first and "_" in first):
+        return True
+    if first.startswith("[") and ":" not in first:  # normalize.go takes it for no registry either
+        return True
+    if digest is None:
+        lone = name if tag is None else tag
+        length = 64 if tag is None else REGISTERED.get(name)
+        return len(lone) == length and set(lone) <= set(HEXDIGITS)
+    algorithm, _, encoded = digest.partition(":")
+    if algorithm.lower() not in REGISTERED:
+        return False
+    return len(encoded) != REGISTERED.get(algorithm) or not set(encoded) <= set(HEXDIGITS)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.from_regex(DISTRIBUTION, fullmatch=True))
+def test_what_distribution_reads_is_read_alike(text: str) -> None:
+    match = DISTRIBUTION.fullmatch(text)
+    assert match is not None
+    name, tag, digest = match.groups()
+    assume(not refused_on_purpose(name, tag, digest))
+    assert parse_reference(text) == ImageReference(name, tag, digest)
+
+
+@settings(deadline=None)
+@given(st.one_of(st.text(), near_misses, near_misses.map(lambda text: f"{text}@{SHA256}")))
+def test_nothing_else_is_read(text: str) -> None:
+    if looks_like_reference(text) is not None:
+        assert DISTRIBUTION.fullmatch(text)
+
+
+SPELLINGS = [
+    ["nginx", "library/nginx", "docker.io/nginx", "docker.io/library/nginx", "index.docker.io/nginx"],
+    ["acme/nginx", "docker.io/acme/nginx", "index.docker.io/acme/nginx"],
+    ["library/acme/nginx", "docker.io/library/acme/nginx"],
+    ["docker.io:443/library/nginx"],
+    ["registry-1.docker.io/library/nginx"],
+    ["ghcr.io/nginx", "GHCR.io/nginx"],
+    ["ghcr.io/library/nginx"],
+    ["r.acme.io/nginx", "R.Acme.IO/nginx"],
+    ["r.acme.io:443/nginx"],
+    ["r.acme.io:5000/nginx"],
+    ["localhost/nginx"],
+    ["localhost:5000/nginx"],
+    ["[::1]/nginx"],
+    ["[::1]:5000/nginx"],
+]
+
+
+@pytest.mark.parametrize("spellings", SPELLINGS, ids=lambda spellings: str(spellings[0]))
+def test_spellings_of_one_image_and_no_other(spellings: list[str]) -> None:
+    ours = [parse_reference(name) for name in spellings]
+    others = [parse_reference(name) for group in SPELLINGS if group is not spellings for name in group]
+    assert all(one.same_image(two) for one in ours for two in ours)
+    assert not any(one.same_image(other) or other.same_image(one) for one in ours for other in others)
+
+
+@pytest.mark.parametrize("parse", [parse_reference, parse_name, parse_tag, parse_digest])
+@pytest.mark.parametrize("unit", ["\U000e0001", "'\"", "\\", "a/\U000e0001", "a@\U000e0001", "a:\U000e0001"])
+def test_messages_stay_short_where_characters_are_escaped(parse: Callable[[str], object], unit: str) -> None:
+    with pytest.raises(InvalidReferenceError) as caught:
+        parse(unit * 200)
+    assert len(caught.value.message) < 250
