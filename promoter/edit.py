@@ -5,7 +5,6 @@ A site keeps its style: it gets a digest where it holds one, or where ``pin`` as
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from promoter import templates, yamltext
@@ -17,18 +16,11 @@ from promoter.yamltext import Replacement
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from promoter.options import Style
     from promoter.sites.model import ManifestFile, Part, Site
     from promoter.yamltext import Scalar
 
 Version = tuple[str | None, str | None]  # tag, digest
-
-
-@dataclass(frozen=True)
-class Style:
-    """What the caller wants of digests: neither keeps the style of each site."""
-
-    pin: bool = False
-    drop_digest: bool = False
 
 
 class StyleError(Exception):

@@ -16,9 +16,9 @@ from promoter.version import line_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from promoter.edit import Style
     from promoter.git.history import Revision
     from promoter.image import ImageReference
+    from promoter.options import Style
     from promoter.sites.model import Site, UnreadableFileError
 
 Status = Literal["move", "unchanged", "superseded", "refused", "shadowed", "left", "undecided"]

@@ -16,7 +16,7 @@ from promoter.config import config_for_paths, environment, parse_config
 from promoter.discover import Cache, Found, Scope, discover
 from promoter.errors import ConfigError, NotFoundError, UsageError
 from promoter.git.history import file_histories
-from promoter.intent import Intent, Origin, Request, app_of, intent_of, owns
+from promoter.intent import Intent, app_of, intent_of, owns
 from promoter.outcome import Change, Failed, Notice, Outcome
 from promoter.paths import glob_text
 from promoter.publish import Publisher
@@ -27,39 +27,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from promoter.config import Config, Environment
-    from promoter.decide import Policy, SiteHistory, TagDigest
-    from promoter.edit import Style
+    from promoter.decide import SiteHistory, TagDigest
     from promoter.git.history import Revision
     from promoter.git.repository import Entry, Repository, Snapshot
     from promoter.image import ImageReference
     from promoter.moves import Choice, Decision, Wish
+    from promoter.options import BumpOptions
     from promoter.outcome import ChangeStatus, RunStatus
     from promoter.sites.model import Site
 
 CONFIG_FILE = ".promoter.yaml"
-
-
-@dataclass(frozen=True)
-class BumpOptions:
-    """What the caller asks of ``bump``. ``config`` is (file name, text) of a local file."""
-
-    request: Request
-    origin: Origin
-    style: Style
-    policy: Policy
-    environment: str | None = None
-    paths: tuple[str, ...] = ()
-    config: tuple[str, str] | None = None
-    base: str | None = None
-    current: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    skip_missing: bool = False
-    strict: bool = False
-    dry_run: bool = False
-    marker: str | None = None
-    anywhere: bool = False
-    create: bool = False
-    only_marked: bool = False
 
 
 @dataclass(frozen=True)
@@ -108,9 +85,7 @@ def plan_bump(options: BumpOptions, repository: Repository, snapshot: Snapshot, 
             f"--marker takes one image, and these are {len(intent.images)}",
             next_step="run once for each marker",
         )
-    scope = Scope(
-        config, where, apps, options.exclude, options.marker, options.anywhere, options.create
-    )
+    scope = Scope(config, where, apps, options.exclude, options.marker, options.anywhere, options.create)
     found = discover(repository, snapshot, scope, intent.images, cache)
     wishes = [_wish(options, scope, intent, image) for image in intent.images]
     decisions, notices = _decide(options, wishes, where.paths, found, repository, snapshot)

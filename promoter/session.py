@@ -12,8 +12,6 @@ from promoter.errors import UnreachableError
 from promoter.git.door import Git, child_environment
 from promoter.git.remote import parse_remote
 from promoter.git.repository import DEFAULT_AUTHOR, Repository
-from promoter.message import commit_message
-from promoter.pipeline import changes_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -102,6 +100,9 @@ def write_commit(
     promoter_id: str,
 ) -> str:
     """Write a plan as one commit on top of the snapshot, signed where the configuration says so."""
+    from promoter.message import commit_message  # not before there is something to commit
+    from promoter.pipeline import changes_of
+
     settings = plan.config.commit
     author = settings.author or plan.intent.origin.author or DEFAULT_AUTHOR
     moved = [change for change in changes_of(plan, "promoted") if change.status == "promoted"]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from promoter.cli.output import Output
     from promoter.image import ImageReference
-    from promoter.pipeline import BumpOptions
+    from promoter.options import BumpOptions
 
 T = TypeVar("T")
 
@@ -80,11 +80,16 @@ def command(output: Output, /, **given: Any) -> None:  # noqa: ANN401 - click ha
     deadline = Deadline(given["deadline"])
     environ = dict(os.environ)
     asked = _options(given, environ)
-    from promoter import pipeline, session
+    from promoter import session
 
-    with session.open_repository(
-        given["manifest_repo"], environ, deadline, output.say, output.debug
-    ) as repository:
+    with (
+        session.open_repository(
+            given["manifest_repo"], environ, deadline, output.say, output.debug
+        ) as repository,
+        repository.opening(asked.base),
+    ):
+        from promoter import pipeline  # imported while Git fetches
+
         write_commit = partial(session.write_commit, repository, environ)
         output.outcome(pipeline.bump(asked, repository, write_commit))
 
@@ -92,10 +97,9 @@ def command(output: Output, /, **given: Any) -> None:  # noqa: ANN401 - click ha
 def _options(given: dict[str, Any], environ: dict[str, str]) -> BumpOptions:
     """Check what the options say together, and read them."""
     from promoter.decide import Policy
-    from promoter.edit import Style
     from promoter.image import parse_digest, parse_reference, parse_tag
     from promoter.intent import Request
-    from promoter.pipeline import BumpOptions
+    from promoter.options import BumpOptions, Style
 
     images = tuple(dict.fromkeys(_read("--image", parse_reference, text) for text in given["image"]))
     if given["digest"] and not given["tag"]:

@@ -69,7 +69,6 @@ COMMAND_LINES: dict[str, tuple[list[str], str]] = {
 }
 
 LATER_OPTIONS = [
-    ["--create"],
     ["--override", "reason"],
     ["--lift-hold"],
     ["--publish", "pull-request"],

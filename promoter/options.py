@@ -1,0 +1,41 @@
+"""What the caller asks for, as data. Light to import: it is read before anything else is loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from promoter.decide import Policy
+    from promoter.intent import Origin, Request
+
+
+@dataclass(frozen=True)
+class Style:
+    """What the caller wants of digests: neither keeps the style of each site."""
+
+    pin: bool = False
+    drop_digest: bool = False
+
+
+@dataclass(frozen=True)
+class BumpOptions:
+    """What the caller asks of ``bump``. ``config`` is (file name, text) of a local file."""
+
+    request: Request
+    origin: Origin
+    style: Style
+    policy: Policy
+    environment: str | None = None
+    paths: tuple[str, ...] = ()
+    config: tuple[str, str] | None = None
+    base: str | None = None
+    current: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    skip_missing: bool = False
+    strict: bool = False
+    dry_run: bool = False
+    marker: str | None = None
+    anywhere: bool = False
+    create: bool = False
+    only_marked: bool = False
