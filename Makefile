@@ -12,6 +12,7 @@ demo: $(READY)
 	@$(BIN)/promoter demo
 
 test: $(READY) lint
+	@tools/system-packages.sh
 	$(BIN)/python -m pytest -n auto --dist loadgroup $(PYTEST_ARGS)
 
 lint: $(READY)

@@ -1,0 +1,25 @@
+#!/bin/sh
+# Programs that Debian brings and some tests need. Under CI=true the missing ones are
+# installed; on a person's machine only the command is printed, and what it leaves out.
+set -eu
+
+missing=""
+need() { # program, package, what its tests show
+    command -v "$1" >/dev/null 2>&1 && return
+    missing="$missing $2"
+    echo "without $1 ($2): $3 are left out" >&2
+}
+
+need ssh openssh-client "tests of manifest repositories over SSH"
+need ssh-keygen openssh-client "tests of SSH signatures"
+need gpg gnupg "tests of GPG signatures"
+
+[ -n "$missing" ] || exit 0
+packages=$(printf '%s\n' $missing | sort -u | tr '\n' ' ')
+if [ "${CI:-}" = true ]; then
+    apt-get update -qq
+    # shellcheck disable=SC2086 # a list of package names
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages
+else
+    echo "to run them too: sudo apt-get install $packages" >&2
+fi
