@@ -1,4 +1,4 @@
-"""Write ``docs/reference/command-line.md`` from the command line itself: ``make docs``."""
+"""Write the pages of ``docs/reference`` that the program itself tells: ``make docs``."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from promoter.cli import VERBS, promoter
+from promoter.sites import EVERYWHERE, NAMED_OTHERWISE, Format
 
-TARGET = Path(__file__).parent / "reference" / "command-line.md"
+REFERENCE = Path(__file__).parent / "reference"
 
 INTRODUCTION = """\
 # Command line
@@ -36,14 +37,17 @@ def _row(option: click.Option) -> str:
     return f"| {names}{value.replace('|', '&#124;')} | `{option.envvar}` | {' '.join(notes)} |"
 
 
-def render() -> str:
-    """The whole page."""
+def command_line() -> str:
+    """The page of verbs and options."""
     pieces = [INTRODUCTION]
     context = click.Context(promoter)
     for verb in VERBS:
         command = promoter.get_command(context, verb)
         assert command is not None, verb
-        pieces.append(f"## promoter {verb}\n\n{inspect.cleandoc(command.help or '')}\n")
+        operands = "".join(
+            f" [{one.name.upper()}]" for one in command.params if isinstance(one, click.Argument) and one.name
+        )
+        pieces.append(f"## promoter {verb}{operands}\n\n{inspect.cleandoc(command.help or '')}\n")
         options = [one for one in command.params if isinstance(one, click.Option)]
         if options:
             rows = "\n".join(_row(option) for option in options)
@@ -51,5 +55,50 @@ def render() -> str:
     return "\n".join(pieces)
 
 
+FORMATS_INTRODUCTION = """\
+# Formats
+
+Written by `make docs` from the registry of formats; a test keeps it true. `promoter scan` shows for every
+reference in a repository which of these it is, and whether an edit would move it.
+
+Files: `*.yaml`, `*.yml`, `*.json` and kustomizations, in every encoding detail that UTF-8 allows: CRLF,
+byte order mark, comments, flow style, anchors, several documents. A target may have any name. Documents
+inside strings (block scalars, JSON in annotations) are read and edited through both levels. Go template
+actions are masked: a literal reference beside them is a site, one built from an action is none.
+"""
+
+LEFT_AND_REFUSED = """\
+## What is left, and why
+
+* A container that a kustomize `images[]` entry overrides is *shadowed*: the entry moves, the container
+  stays. This is claimed only where every kustomization that reaches the file overrides it.
+* What `.argocd-source*.yaml` in an Application's directory overrides, a tag that is a variable set by a Flux
+  Kustomization, and an OCIRepository's tag beside `semver` are shadowed likewise.
+* Where some sites hold a tag of the wanted tag's *line* (the same words around the version: `-alpine`,
+  `-master`), only these move.
+* An anchor moves when every image that uses it moves to the same tag and digest in this run.
+* Comments, names without a version, and references in other strings are *mentions*: `scan` lists them with
+  the reason, `--match anywhere` edits those in strings.
+
+## What is refused
+
+A duplicate key on the site's own path, values written over several lines, `newName` that holds a tag, an
+anchor that another image uses, what SOPS has encrypted or signed, a file that cannot be read and is the only
+one to mention the image. Limits: 16 MiB a file, 200 levels, a million nodes after aliases.
+"""
+
+
+def _format(one: Format) -> str:
+    return f"## {one.name}\n\n{one.summary}\n\nMoves: {one.moves}.\n\n```yaml\n{one.example}```\n"
+
+
+def formats() -> str:
+    """The page of formats, in the order in which they are looked for."""
+    return "\n".join([FORMATS_INTRODUCTION, *map(_format, (*EVERYWHERE, *NAMED_OTHERWISE)), LEFT_AND_REFUSED])
+
+
+PAGES = {"command-line.md": command_line, "formats.md": formats}
+
 if __name__ == "__main__":
-    TARGET.write_text(render(), encoding="utf-8")
+    for name, render in PAGES.items():
+        (REFERENCE / name).write_text(render(), encoding="utf-8")

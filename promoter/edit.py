@@ -37,6 +37,16 @@ def desired(site: Site, wanted: ImageReference, style: Style) -> Version:
 
     Raises StyleError where that would leave a digest, or a tag, of another image behind.
     """
+    tag, digest = _desired(site, wanted, style)
+    has_place = not site.parts or any(part.role in ("reference", "tag") for part in site.parts)
+    if has_place or tag in (None, site.reference.tag):
+        return tag, digest
+    if digest is None:
+        raise StyleError("the site has a place for a digest alone and none for a tag: give the digest")
+    return None, digest
+
+
+def _desired(site: Site, wanted: ImageReference, style: Style) -> Version:
     tag, digest = current(site)
     if wanted.tag is None:
         return _desired_digest_only(wanted, tag, digest, style)

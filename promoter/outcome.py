@@ -14,6 +14,9 @@ ChangeStatus = Literal[
 ]
 
 
+SiteState = Literal["effective", "shadowed", "refused"]
+
+
 @dataclass(frozen=True)
 class Change:
     """A site with the reference before and after, and what became of it.
@@ -59,6 +62,48 @@ class Failed:
 
 
 @dataclass(frozen=True)
+class FoundSite:
+    """A site as ``scan`` tells of it. ``note`` says what shadows it, or why it is refused."""
+
+    file: str
+    line: int
+    format: str
+    image: str
+    tag: str | None
+    digest: str | None
+    reference: str
+    state: SiteState
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Mention:
+    """An image named where an edit does not reach it; ``text`` is its line."""
+
+    file: str
+    line: int
+    text: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What a tree of files holds: the sites, the mentions, and how many files and images there are."""
+
+    sites: tuple[FoundSite, ...]
+    mentions: tuple[Mention, ...]
+    files: int
+    images: int
+
+    @property
+    def summary(self) -> dict[str, int]:
+        """Counts: files, images, sites by their state, mentions."""
+        states = [site.state for site in self.sites]
+        counts = {state: states.count(state) for state in ("effective", "shadowed", "refused")}
+        return {"files": self.files, "images": self.images, **counts, "mentions": len(self.mentions)}
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What a run did. ``edits`` (path, bytes before, after) are for the diff that people see."""
 
@@ -73,6 +118,7 @@ class Outcome:
     changes: tuple[Change, ...] = ()
     warnings: tuple[Notice, ...] = ()
     error: Failed | None = None
+    inventory: Inventory | None = None
     edits: tuple[tuple[str, bytes, bytes], ...] = field(default=(), repr=False)
 
     @property

@@ -365,7 +365,7 @@ def _rewritten(raw: str, scalar: Scalar, value: str) -> str:
     """The scalar's text with its new value; text around what differs stays as it was written."""
     if scalar.style == "|":
         return _literal_rewritten(raw, scalar.value, value)
-    if scalar.style in ("'", '"') and "\n" not in raw and raw != _quoted(scalar.value, scalar.style):
+    if scalar.style in ("'", '"') and "\n" not in raw:
         return _quoted_rewritten(raw, scalar, value)
     if scalar.style == "" and raw and raw == scalar.value and _stays_plain(raw, value):
         return value
@@ -414,7 +414,10 @@ def _quoted_rewritten(raw: str, scalar: Scalar, value: str) -> str:
     if len(offsets) != len(old) + 1:
         raise EditError("the value is quoted in a way that cannot be mapped")
     head, tail = _in_common(old, value)
-    middle = _quoted(value[head : len(value) - tail], scalar.style)[1:-1]
+    middle = value[head : len(value) - tail]
+    if not middle.isprintable():
+        raise EditError("the new value holds a character that cannot be printed")
+    middle = _quoted(middle, scalar.style)[1:-1]
     return raw[: offsets[head]] + middle + raw[offsets[len(old) - tail] :]
 
 

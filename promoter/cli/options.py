@@ -42,6 +42,25 @@ def repeatable(name: str, **settings: Any) -> Callable[[F], F]:  # noqa: ANN401 
     return option(name, multiple=True, type=_Line(), callback=without_blanks, **settings)
 
 
+_OUTPUT = (
+    option(
+        "--output",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        show_default=True,
+        help="Form of the result.",
+    ),
+    option(
+        "--deadline",
+        type=click.FloatRange(min=1, max=86400),
+        default=300,
+        show_default=True,
+        metavar="SECONDS",
+        help="Give up after that long.",
+    ),
+    option("--verbose", "-v", is_flag=True, help="Say what every attempt does."),
+    option("--debug", is_flag=True, help="Show every program run, and tracebacks."),
+)
 _COMMON = (
     option(
         "--manifest-repo", metavar="URL|PATH", help="The Git repository that the GitOps agent deploys from."
@@ -65,42 +84,40 @@ _COMMON = (
     option("--run-url", metavar="URL", help="Where the CI run can be looked at."),
     option("--actor", metavar="NAME", help="Who or what started it."),
     option("--dry-run", is_flag=True, help="Show what would change and stop."),
-    option(
-        "--output",
-        type=click.Choice(["text", "json"]),
-        default="text",
-        show_default=True,
-        help="Form of the result.",
-    ),
-    option(
-        "--deadline",
-        type=click.FloatRange(min=1, max=86400),
-        default=300,
-        show_default=True,
-        metavar="SECONDS",
-        help="Give up after that long.",
-    ),
-    option("--verbose", "-v", is_flag=True, help="Say what every attempt does."),
-    option("--debug", is_flag=True, help="Show every program run, and tracebacks."),
+    *_OUTPUT,
 )
 
 
 def common(function: F) -> F:
     """The options of every verb that works on a manifest repository."""
-    for decorate in reversed(_COMMON):
+    return _decorated(function, _COMMON)
+
+
+def reporting(function: F) -> F:
+    """The options of every verb that reports an outcome."""
+    return _decorated(function, _OUTPUT)
+
+
+def _decorated(function: F, options: tuple[Callable[[F], F], ...]) -> F:
+    for decorate in reversed(options):
         function = decorate(function)
     return function
 
 
 def apply_output(output: Output, given: Mapping[str, Any]) -> None:
-    """Hand the output options to the place that prints."""
-    output.json = given["output"] == "json"
-    output.verbose = given["verbose"]
-    output.debugging = given["debug"]
+    """Hand the output options to the place that prints, and check that there is a manifest repository."""
+    apply_reporting(output, given)
     if not given["manifest_repo"]:
         raise UsageError(
             "--manifest-repo is missing", next_step="give the URL or path, or set PROMOTER_MANIFEST_REPO"
         )
+
+
+def apply_reporting(output: Output, given: Mapping[str, Any]) -> None:
+    """Hand the output options to the place that prints."""
+    output.json = given["output"] == "json"
+    output.verbose = given["verbose"]
+    output.debugging = given["debug"]
 
 
 def where(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,7 +136,7 @@ def where(given: Mapping[str, Any]) -> dict[str, Any]:
         "environment": given["env"],
         "paths": repository_paths("--path", given["path"], whole=True),
         "config": local_config(given["config"]),
-        "base": _branch(given["base"]),
+        "base": branch(given["base"]),
         "dry_run": given["dry_run"],
     }
 
@@ -160,7 +177,8 @@ _BRANCH = re.compile(
 )
 
 
-def _branch(name: str | None) -> str | None:
+def branch(name: str | None) -> str | None:
+    """The short name of a branch. Raises UsageError."""
     if name is None:
         return None
     short = name.removeprefix("refs/heads/")

@@ -176,10 +176,10 @@ class Repository:
         operands = [] if "." in (listed := sorted(set(prefixes))) else listed
         output = self.git.must("ls-tree", "-r", "-z", "--full-tree", snapshot.commit, "--", *operands).output
         entries = []
-        for record in output.split(b"\0")[:-1]:
-            meta, _, path = record.partition(b"\t")
-            mode, _, blob = meta.decode("ascii").split(" ")
-            entries.append(Entry(path.decode("utf-8", "surrogateescape"), mode, blob))
+        for record in output.decode("utf-8", "surrogateescape").split("\0")[:-1]:
+            meta, _, path = record.partition("\t")
+            mode, _, blob = meta.split(" ")
+            entries.append(Entry(path, mode, blob))
         return entries
 
     def read(self, blobs: Iterable[str]) -> Iterator[tuple[str, bytes]]:

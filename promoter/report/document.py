@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from promoter import __version__
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def render(outcome: Outcome) -> str:
     """The document, pretty-printed, with a line end."""
-    document = {
+    document: dict[str, Any] = {
         "promoter": __version__,
         "verb": outcome.verb,
         "status": outcome.status,
@@ -31,4 +31,8 @@ def render(outcome: Outcome) -> str:
         "warnings": [asdict(notice) for notice in outcome.warnings],
         "error": asdict(outcome.error) if outcome.error else None,
     }
+    if outcome.inventory is not None:
+        document["sites"] = [asdict(site) for site in outcome.inventory.sites]
+        document["mentions"] = [asdict(mention) for mention in outcome.inventory.mentions]
+        document["summary"] = outcome.inventory.summary
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"

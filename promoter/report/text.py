@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from promoter.outcome import Change, Notice, Outcome
+    from promoter.outcome import Change, Inventory, Notice, Outcome
 
 _COLOURS = {"red": "31", "green": "32", "yellow": "33", "cyan": "36", "bold": "1", "dim": "2"}
 _MARKS = {
@@ -19,6 +19,7 @@ _MARKS = {
     "refused": "red",
     "failed": "red",
 }
+_STATES = {"effective": "green", "shadowed": "dim", "refused": "yellow"}
 _LONGEST_DIFF = 200
 
 
@@ -35,7 +36,9 @@ class Paint:
 
 
 def render(outcome: Outcome, paint: Paint) -> str:
-    """What happened, the sites it happened to, and the diff."""
+    """What happened, the sites it happened to, and the diff; for ``scan`` its table."""
+    if outcome.inventory is not None:
+        return "".join(f"{line}\n" for line in _inventory_lines(outcome.inventory, paint))
     lines = [paint(_headline(outcome), _MARKS[outcome.status])]
     lines += [_change_line(change, paint) for change in outcome.changes]
     lines += _diff_lines(outcome, paint)
@@ -54,6 +57,27 @@ def _change_line(change: Change, paint: Paint) -> str:
     status = paint(f"{change.status:<10}", _MARKS.get(change.status, "dim"))
     note = f"  ({change.note})" if change.note else ""
     return f"  {status} " + clean(f"{change.file}:{change.line}  {what}{note}")
+
+
+def _inventory_lines(inventory: Inventory, paint: Paint) -> Iterator[str]:
+    """A table of the sites, one of the mentions, and a line with the counts."""
+    rows = [
+        (f"{one.file}:{one.line}", one.state, one.format, one.reference, one.note) for one in inventory.sites
+    ]
+    widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
+    for place, state, kind, reference, note in rows:
+        padded = f"{place:<{widths[0]}}  ", f"{state:<{widths[1]}}", f"  {kind:<{widths[2]}}  {reference}"
+        told = f"  ({note})" if note else ""
+        yield clean(padded[0]) + paint(padded[1], _STATES[state]) + clean(padded[2] + told)
+    if inventory.mentions:
+        yield from ("", "Not edited:") if rows else ("Not edited:",)
+    places = [f"{one.file}:{one.line}" for one in inventory.mentions]
+    width = max(map(len, places), default=0)
+    for place, one in zip(places, inventory.mentions, strict=True):
+        yield clean(f"{place:<{width}}  {one.text}") + paint(f"  ({one.why})", "dim")
+    if rows or inventory.mentions:
+        yield ""
+    yield paint(", ".join(f"{count} {name}" for name, count in inventory.summary.items()), "bold")
 
 
 def _diff_lines(outcome: Outcome, paint: Paint) -> Iterator[str]:

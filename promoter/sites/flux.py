@@ -98,7 +98,8 @@ def _substituted_references(
 
 
 def _oci_repository(file: ManifestFile, spec: Mapping, where: str, claimed: set[int]) -> Iterator[Site]:
-    url = yamltext.scalar_value(yamltext.get(spec, "url")) or ""
+    address = yamltext.get(spec, "url")
+    url = yamltext.scalar_value(address) or ""
     name = looks_like_reference(url.removeprefix(_OCI)) if url.startswith(_OCI) else None
     ref = yamltext.get(spec, "ref")
     if name is None or name.tag or name.digest or not isinstance(ref, Mapping):
@@ -109,6 +110,7 @@ def _oci_repository(file: ManifestFile, spec: Mapping, where: str, claimed: set[
     parts, tag_text, digest_text = read_fields(tag or semver, digest)
     if not parts:
         return
+    claimed.update(node.event for node in (address,) if isinstance(node, Scalar))
     ranged = semver is not None and not digest_text
     if semver is not None and tag is None:
         # Flux picks the version itself: there is no tag here, only a digest at most.

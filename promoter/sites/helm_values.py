@@ -32,7 +32,7 @@ def may_override(path: str, content: bytes) -> bool:
     name = posixpath.basename(path)
     if not name.endswith((".yaml", ".yml")) or name == _CHART or "/templates/" in f"/{path}":
         return False
-    return any(word in content for word in _WORDS) and ("values" in name or b"apiVersion" not in content)
+    return ("values" in name or b"apiVersion" not in content) and any(word in content for word in _WORDS)
 
 
 def looked_for(path: str) -> list[str]:

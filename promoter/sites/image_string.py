@@ -33,6 +33,8 @@ def find(file: ManifestFile, claimed: set[int]) -> Iterator[Site]:
         found = (whole, Part("reference", scalar)) if whole else interpolation.read(scalar)
         if found is None or (_is_bare(found[0]) and not _may_be_bare(place)):
             continue
+        if found[0].tag is None and place.keys[-1].lower().endswith("tag"):
+            continue  # a tag with its digest: `1.4.2@sha256:…`
         reference, part = found
         yield Site(
             file=file.path,

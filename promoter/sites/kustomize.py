@@ -135,7 +135,7 @@ def leaving(root: str, site: Site, kustomizations: Iterable[ManifestFile]) -> se
 
 def _known(kustomizations: Iterable[ManifestFile]) -> dict[str, _Kustomization]:
     read = [_read(file) for file in kustomizations]
-    directories = {posixpath.dirname(one.path) or ".": one.path for one in read}
+    directories = {posixpath.dirname(one.path): one.path for one in read}
     return {one.path: _with_files(one, directories) for one in read}
 
 

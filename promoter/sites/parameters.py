@@ -30,6 +30,7 @@ _REPOSITORY = ("repository", "imageRepository", "repo", "image", "imageName")
 _REGISTRY = ("registry", "imageRegistry")
 _TAG = ("tag", "imageTag")
 _DIGEST = ("digest", "imageDigest")
+_FIELDS = frozenset({"name", *_REPOSITORY, *_REGISTRY, *_TAG, *_DIGEST})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ def find(file: ManifestFile, claimed: set[int]) -> Iterator[Site]:
             for group in _groups(pairs):
                 site = _split_site(file.path, group, place.duplicate)
                 if site is not None:
+                    claimed.update(pair.value.event for pair in group.values() if pair.field in _FIELDS)
                     yield site
             for pair in pairs:
                 site = _whole_site(file.path, pair, place.duplicate)

@@ -129,7 +129,7 @@ def _may_be_digest(one: Field) -> bool:
 def global_registries(file: ManifestFile) -> dict[str, str]:
     """Where values begin that have a registry for all images, and which."""
     found: dict[str, str] = {}
-    for place in walk(file):
+    for place in walk(file) if "global" in file.text else ():
         values = yamltext.get(place.node, "global") if isinstance(place.node, Mapping) else None
         if isinstance(values, Mapping):
             image = yamltext.get(values, "image")

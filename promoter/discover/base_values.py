@@ -15,7 +15,7 @@ from promoter.sites.model import ManifestFile, UnreadableFileError, read_manifes
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from promoter.discover import Cache, Found
+    from promoter.discover.model import Cache, Found
     from promoter.git.repository import Entry, Repository, Snapshot
     from promoter.sites.model import Site
 
@@ -32,10 +32,11 @@ def add_sites(
 ) -> dict[str, list[Site]]:
     """The sites of each file of the environment whose images its base files name."""
     overriding = [entry for entry in entries if _may_override(entry, cache, found)]
-    names = sorted({name for entry in overriding for name in helm_values.looked_for(entry.path)})
-    if not names:
+    if not overriding:
         return {}
-    listed = repository.files(snapshot, names if len(names) <= _MOST_OPERANDS else ["."])
+    few = overriding if len(overriding) <= _MOST_OPERANDS else ()
+    names = sorted({name for entry in few for name in helm_values.looked_for(entry.path)})
+    listed = repository.files(snapshot, names if 0 < len(names) <= _MOST_OPERANDS else ["."])
     existing = {entry.path: entry for entry in listed}
     bases = {entry.path: helm_values.bases(entry.path, existing) for entry in overriding}
     files = _read(repository, [existing[path] for paths in bases.values() for path in paths], needles, cache)

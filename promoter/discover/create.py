@@ -20,7 +20,7 @@ from promoter.yamltext import Mapping
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Sequence
 
-    from promoter.discover import Found, Scope
+    from promoter.discover.model import Found, Scope
     from promoter.git.repository import Repository, Snapshot
 
 _MOST_LEVELS = 20
@@ -120,7 +120,8 @@ def _outside(
         if not wanted:
             break
         asked |= wanted
-        entries = [entry for entry in repository.files(snapshot, wanted) if _is_meant(entry.path, wanted)]
+        listed = repository.files(snapshot, [path or "." for path in wanted])
+        entries = [entry for entry in listed if _is_meant(entry.path, wanted)]
         contents = dict(repository.read(entry.blob for entry in entries))
         for entry in entries:
             content = contents[entry.blob]
@@ -134,10 +135,10 @@ def _outside(
 
 def _is_outside(path: str, scope: Scope) -> bool:
     """Whether a path of the repository is not the environment's own."""
-    return not path.startswith("../") and not paths.matches_any(path, scope.environment.paths)
+    return not path.startswith("../") and not paths.matches_any(path or ".", scope.environment.paths)
 
 
 def _is_meant(path: str, wanted: Container[str]) -> bool:
     """Whether a file is named itself, or is the kustomization of a directory that is."""
-    is_there = kustomize.is_kustomization(path) and (posixpath.dirname(path) or ".") in wanted
+    is_there = kustomize.is_kustomization(path) and posixpath.dirname(path) in wanted
     return path in wanted or is_there

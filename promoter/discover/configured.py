@@ -1,0 +1,114 @@
+"""The sites that the configuration names: its ``targets``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from promoter import config_grammar, paths
+from promoter.sites import targets, with_shares
+from promoter.sites.model import ManifestFile, Site, UnreadableFileError, read_manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from promoter.config import KeyPath, Target
+    from promoter.discover.model import Found, Scope
+    from promoter.git.repository import Repository, Snapshot
+    from promoter.image import ImageReference
+
+
+@dataclass(frozen=True)
+class _Bound:
+    """A target with its placeholders filled in for one image."""
+
+    image: ImageReference
+    file: str
+    names_environment: bool
+    keys: Mapping[str, KeyPath]
+
+
+def _bind(scope: Scope, image: ImageReference) -> list[_Bound]:
+    """The configured targets that hold this image."""
+    bound = []
+    for target in scope.config.targets:
+        app = _app_of(target, scope, image)
+        if app is not None:
+            values = {"environment": scope.environment.name, "app": app}
+            written = {"tag": target.tag, "digest": target.digest, "reference": target.reference}
+            keys = {
+                role: tuple(_filled(step, values) for step in config_grammar.parse_key_path(path))
+                for role, path in written.items()
+                if path is not None
+            }
+            names_it = "{environment}" in target.file
+            bound.append(_Bound(image, _fill(target.file, values), names_it, keys))
+    return bound
+
+
+def _app_of(target: Target, scope: Scope, image: ImageReference) -> str | None:
+    """The app that the target means for this image; None where the target holds another image."""
+    name = _fill(target.image, {"environment": scope.environment.name})
+    if "{app}" not in name:
+        return scope.apps[image] if name == image.name else None
+    before, after = name.split("{app}", 1)
+    pattern = f"{re.escape(before)}(?P<app>[^/]+){re.escape(after).replace(re.escape('{app}'), '(?P=app)')}"
+    match = re.fullmatch(pattern, image.name)
+    return match["app"] if match else None
+
+
+def _fill(template: str, values: Mapping[str, str]) -> str:
+    """A template of the configuration with its placeholders filled in; others stay as they are."""
+    for name, value in values.items():
+        template = template.replace("{" + name + "}", value)
+    return template
+
+
+def _filled(step: str | int | tuple[str, str], values: Mapping[str, str]) -> str | int | tuple[str, str]:
+    if isinstance(step, str):
+        return _fill(step, values)
+    return (step[0], _fill(step[1], values)) if isinstance(step, tuple) else step
+
+
+def read(
+    repository: Repository, snapshot: Snapshot, scope: Scope, images: Sequence[ImageReference], found: Found
+) -> None:
+    """Add the sites of those images that a target holds in this environment."""
+    configured = [bound for image in images for bound in _bind(scope, image)]
+    if not configured:
+        return
+    listed = repository.files(snapshot, [paths.literal_prefix(bound.file) for bound in configured])
+    meant = {
+        entry: bounds
+        for entry in listed
+        if (bounds := [bound for bound in configured if _holds(bound, entry.path, scope)])
+    }
+    contents = dict(repository.read(entry.blob for entry in meant))
+    for entry, bounds in meant.items():
+        try:
+            file = read_manifest(entry.path, contents[entry.blob])
+        except UnreadableFileError as error:
+            for bound in bounds:
+                found.unreadable.setdefault(bound.image, []).append(error)
+            continue
+        found.files[entry.path] = (entry, file)
+        found.finders[entry.path] = partial(_target_sites, bounds=bounds)
+        sites = _target_sites(file, bounds)
+        for image in dict.fromkeys(bound.image for bound in bounds):
+            ours = [site for site in sites if site.reference.same_image(image)]
+            found.sites.setdefault(image, []).extend(ours)
+            if not ours:
+                why = "it holds none of the keys that its target names"
+                found.unreadable.setdefault(image, []).append(UnreadableFileError(entry.path, why))
+
+
+def _holds(bound: _Bound, path: str, scope: Scope) -> bool:
+    ours = bound.names_environment or paths.matches_any(path, scope.environment.paths)
+    return ours and paths.matches(path, bound.file)
+
+
+def _target_sites(file: ManifestFile, bounds: Iterable[_Bound]) -> list[Site]:
+    sites = (targets.site(file, bound.image, **bound.keys) for bound in bounds)
+    return with_shares(site for site in sites if site is not None)

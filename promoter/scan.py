@@ -1,0 +1,152 @@
+"""Every image reference in a tree of files: where it stands, and whether an edit would touch it. Pure.
+
+Sites are found and shadowed as for a bump, but of all images and all files at once: what
+one file says of another's sites counts wherever both stand in the tree.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from promoter import mentions
+from promoter.discover.includers import Includers
+from promoter.edit import current, edit_file
+from promoter.outcome import FoundSite, Inventory
+from promoter.sites import argocd, explained_lines, find_sites, helm_values, kustomize, lines_of, substitute
+from promoter.sites.model import ManifestFile, UnreadableFileError, read_manifest
+from promoter.yamltext import EditError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from promoter.edit import Version
+    from promoter.outcome import SiteState
+    from promoter.sites.model import Site
+
+# Without one of these no format finds anything: such a file is not parsed.
+_MAY_HOLD = re.compile(rb"image|repo|tag|digest|bundle|oci:|\$\{", re.IGNORECASE)
+
+_OTHER_TAG, _OTHER_DIGEST = "0.0.0-other", f"sha256:{'0' * 64}"
+
+
+def scan(files: Iterable[tuple[str, bytes]]) -> Inventory:
+    """What the files hold, given as (path, bytes)."""
+    contents = dict(files)
+    read: dict[str, ManifestFile] = {}
+    unreadable: dict[str, UnreadableFileError] = {}
+    for path, data in contents.items():
+        if _MAY_HOLD.search(data) or kustomize.is_kustomization(path):
+            try:
+                read[path] = read_manifest(path, data)
+            except UnreadableFileError as error:
+                unreadable[path] = error
+    sites = sorted(_sites(read, contents), key=lambda site: (site.file, site.line, site.where))
+    names = mentions.Names(site.reference for site in sites)
+    explained: dict[str, set[int]] = {path: explained_lines(file) for path, file in read.items()}
+    for site in sites:
+        explained[site.file].add(site.line)
+        for part in site.parts if not site.within else ():
+            explained[site.file].update(lines_of(part.scalar, read[site.file].text))
+    found = [
+        mention
+        for path, data in contents.items()
+        for mention in mentions.find(
+            path, data, read.get(path) or unreadable.get(path), names, explained.get(path, set())
+        )
+    ]
+    return Inventory(
+        tuple(_told(site) for site in sites),
+        tuple(sorted(found, key=lambda mention: (mention.file, mention.line))),
+        len(contents),
+        len({site.reference.key for site in sites if site.reference.name}),
+    )
+
+
+# --- sites ------------------------------------------------------------------------------
+
+
+def _sites(read: dict[str, ManifestFile], contents: dict[str, bytes]) -> list[Site]:
+    """The sites of all files, shadowed ones marked."""
+    kustomizations = [file for path, file in read.items() if kustomize.is_kustomization(path)]
+    found = {path: find_sites(file) for path, file in read.items()}
+    by_base = {path: list(_from_bases(file, read, contents)) for path, file in read.items()}
+    everything = [site for path, own in found.items() for site in (*own, *by_base[path])]
+    reach_of = kustomize.reach(kustomizations)
+    setters = [setter for file in read.values() for setter in substitute.setters(file, reach_of)]
+    known = substitute.uses(read.values(), everything) if setters else ()
+    sites: list[Site] = []
+    for path, file in read.items():
+        filled = [site for one in setters if one.file == path for site in substitute.find(one, known)]
+        more = [*by_base[path], *filled]
+        sites += find_sites(file, more=more) if more else found[path]
+    sites = [substitute.settled(site, setters) for site in sites]
+    sites = argocd.shadow(sites, read.values())
+    leading = {file.path: contents[file.path] for file in kustomizations}
+    by_file: dict[str, list[Site]] = {path: [] for path in read}
+    for site in Includers(leading, kustomizations).shadow(sites):
+        by_file[site.file].append(site)
+    return [site for path, file in read.items() for site in _tried(file, by_file[path])]
+
+
+def _from_bases(
+    file: ManifestFile, read: dict[str, ManifestFile], contents: dict[str, bytes]
+) -> Iterator[Site]:
+    """The sites of a values file whose image its base files name."""
+    if helm_values.may_override(file.path, contents[file.path]) and helm_values.has_lone_version(file):
+        bases = [read[path] for path in helm_values.bases(file.path, contents) if path in read]
+        yield from helm_values.find(file, bases)
+
+
+def _tried(file: ManifestFile, sites: list[Site]) -> list[Site]:
+    """The sites, those with a problem that an edit would stumble over."""
+    open_ones = [site for site in sites if not site.problem and not site.shadowed_by and site.parts]
+    problems = {id(site): problem for site, problem in _trial_problems(file, open_ones)}
+    return [replace(site, problem=problems[id(site)]) if id(site) in problems else site for site in sites]
+
+
+def _trial_problems(file: ManifestFile, sites: list[Site]) -> list[tuple[Site, str]]:
+    """The sites that an edit of the text cannot reach, told by editing them all to some other version."""
+    try:
+        edit_file(file, [(site, _other_version(site)) for site in sites])
+    except EditError as error:
+        if len(sites) == 1:
+            return [(sites[0], str(error))]
+        half = len(sites) // 2
+        return _trial_problems(file, sites[:half]) + _trial_problems(file, sites[half:])
+    return []
+
+
+def _other_version(site: Site) -> Version:
+    tag, digest = current(site)
+    return None if digest and tag is None else _OTHER_TAG, _OTHER_DIGEST if digest else None
+
+
+def _told(site: Site) -> FoundSite:
+    state, note = _state(site)
+    reference = site.reference
+    return FoundSite(
+        site.file,
+        site.line,
+        site.format,
+        reference.name,
+        reference.tag,
+        reference.digest,
+        str(reference),
+        state,
+        note,
+    )
+
+
+def _state(site: Site) -> tuple[SiteState, str]:
+    if site.shadowed_by:
+        return "shadowed", f"by {site.shadowed_by}"
+    if site.problem:
+        return "refused", site.problem
+    notes = []
+    if site.shares:
+        notes.append(f"moves only together with {', '.join(site.shares)}: they share its value")
+    if site.marker:
+        notes.append(f"marker {site.marker}")
+    return "effective", "; ".join(notes)

@@ -1,0 +1,61 @@
+"""Only the kustomizations on the way to a file are parsed, and that changes nothing about shadowing."""
+
+from __future__ import annotations
+
+import posixpath
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from promoter.discover.includers import Includers
+from promoter.sites import find_sites, kustomize
+from promoter.sites.model import ManifestFile, Site, read_manifest
+
+DIRECTORIES = ["", "base", "base/db", "overlays/a", "overlays/b", "components/pin", "a.b-c/d_e"]
+NAMES = ["kustomization.yaml", "kustomization.yml", "Kustomization"]
+POD = b"kind: Pod\nspec: {containers: [{name: a, image: ghcr.io/acme/api:1.4.2}]}\n"
+
+
+def _spelt(here: str, target: str, style: int) -> str:
+    """A path as people write it: short, with a dot, with a slash at the end, by a detour, quoted."""
+    path = posixpath.relpath(target or ".", here or ".")
+    detour = f"{path}/../{posixpath.basename(path)}"
+    spellings = [path, f"./{path}", f"{path}/", detour, f'"{path}"', f"'{path}'", path.replace("/", "//")]
+    return spellings[style % len(spellings)]
+
+
+@st.composite
+def _repositories(draw: st.DrawFn) -> dict[str, bytes]:
+    """Kustomizations in some directories that include files and each other, and pods beside them."""
+    files: dict[str, bytes] = {}
+    chosen = draw(st.lists(st.sampled_from(DIRECTORIES), min_size=1, max_size=6, unique=True))
+    for directory in chosen:
+        if draw(st.booleans()):
+            files[posixpath.join(directory, "pod.yaml")] = POD
+    for directory in chosen:
+        lines = []
+        for key in ("resources", "components"):
+            targets = draw(st.lists(st.sampled_from([*chosen, *files]), max_size=3, unique=True))
+            if targets:
+                style = draw(st.integers(0, 20))
+                items = ", ".join(_spelt(directory, target, style) for target in targets)
+                lines.append(f"{key}: [{items}]\n")
+        if draw(st.booleans()):
+            new_tag = ", newTag: 1.4.2" if draw(st.booleans()) else ", newName: ghcr.io/acme/other"
+            lines.append(f"images: [{{name: ghcr.io/acme/api{new_tag}}}]\n")
+        name = posixpath.join(directory, draw(st.sampled_from(NAMES)))
+        files[name] = "".join(lines).encode() or b"{}\n"
+    return files
+
+
+@settings(max_examples=400, deadline=None, derandomize=True)
+@given(_repositories())
+def test_the_same_sites_are_shadowed_as_with_all_kustomizations_at_hand(files: dict[str, bytes]) -> None:
+    read: dict[str, ManifestFile] = {path: read_manifest(path, data) for path, data in sorted(files.items())}
+    sites: list[Site] = [site for file in read.values() for site in find_sites(file)]
+    kustomizations = [file for file in read.values() if kustomize.is_kustomization(file.path)]
+    contents = {file.path: files[file.path] for file in kustomizations}
+    parsed = [file for file in kustomizations if b"acme/api" in contents[file.path]]
+    expected = kustomize.shadow(sites, kustomizations)
+    found = Includers(contents, parsed).shadow(sites)
+    assert [site.shadowed_by for site in found] == [site.shadowed_by for site in expected]
