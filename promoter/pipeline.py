@@ -18,6 +18,7 @@ from promoter.errors import ConfigError, NotFoundError, UsageError
 from promoter.git.history import file_histories
 from promoter.intent import Intent, app_of, intent_of, owns
 from promoter.outcome import Change, Failed, Notice, Outcome
+from promoter.past import site_history
 from promoter.paths import glob_text
 from promoter.publish import Publisher
 from promoter.sites.model import UnreadableFileError, read_manifest
@@ -204,7 +205,7 @@ def _histories(
     for choice in choices:
         if choice.status == "undecided":
             site = choice.site
-            past = moves.site_history(site, choice.version, revisions[site.file], _finder(site.file, found))
+            past = site_history(site, choice.version, revisions[site.file], _finder(site.file, found))
             histories.setdefault(site.file, {})[site.where] = past
     return histories
 

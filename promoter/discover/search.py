@@ -53,39 +53,40 @@ def search_environment(
     _fill(cache, repository, entries, looked_for)
     contents = [cache.contents[entry.blob] for entry in entries]
     substituting = any(substitute.SUBSTITUTES in content for content in contents if content)
-    kustomizations: list[ManifestFile] = []
-    sites: list[Site] = []
     find = partial(find_sites, formats=EVERYWHERE if scope.anywhere else FORMATS)
-    all_kustomizations = substituting or scope.create
-    leading: dict[str, bytes] = {}  # the kustomizations; those without the image are parsed where they matter
+    files: list[ManifestFile] = []
+    # The kustomizations; those without the image are parsed where they matter.
+    leading: dict[str, bytes] = {}
     for entry in entries:
         content = cache.contents[entry.blob]
         if content is None or cache.is_aside(entry.blob, substituting=substituting):
             continue
         if kustomize.is_kustomization(entry.path):
             leading[entry.path] = content
-            if not (all_kustomizations or _holds_any(content, looked_for)):
+            if not (substituting or scope.create or _holds_any(content, looked_for)):
                 continue
         try:
             file = read_manifest(entry.path, content)
         except UnreadableFileError as error:
             _refuse(found, error, content, needles, mark)
             continue
+        files.append(file)
         found.files[entry.path] = (entry, file)
         found.finders[entry.path] = find
-        sites += find(file)
-        if kustomize.is_kustomization(entry.path):
-            kustomizations.append(file)
-    sites = _with_substitutes(sites, kustomizations, found, find)
+    kustomizations = [file for file in files if file.path in leading]
+    sites = _with_substitutes([site for file in files for site in find(file)], kustomizations, found, find)
     if not scope.marker:
         named = base_values.add_sites(repository, snapshot, entries, texts, cache, found)
         sites = [site for site in sites if site.file not in named]
         sites += [site for part in named.values() for site in part]
-    if not scope.marker:
         # What shadows a site does not depend on other images; they are many, and leave here.
         sites = [site for site in sites if any(site.reference.same_image(image) for image in images)]
     sites = argocd.shadow(sites, [file for _, file in found.files.values()])
-    sites = Includers(leading, kustomizations).shadow(sites)
+    _share_out(Includers(leading, kustomizations).shadow(sites), scope, images, found)
+
+
+def _share_out(sites: list[Site], scope: Scope, images: Sequence[ImageReference], found: Found) -> None:
+    """Give each image its own sites; under a marker those that carry it."""
     for image in images:
         if scope.marker:
             _select_marked(found, scope.marker, image)

@@ -1,0 +1,79 @@
+"""What stood at a site before, and which build brought what stands there now. Pure (DESIGN §8)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from promoter import edit
+from promoter.decide import Build, SiteHistory, TagDigest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from promoter.git.history import Revision
+    from promoter.sites.model import Site
+
+
+def site_history(
+    site: Site, wanted: TagDigest, revisions: Sequence[Revision], find: Callable[[bytes], list[Site]]
+) -> SiteHistory:
+    """Read a site's past from the versions of its file, newest first.
+
+    ``find`` gives the sites of another version, none where it cannot be read.
+    """
+    present = edit.current(site)
+    stood = {revision.commit: _stood_at(site, revision, find) for revision in revisions}
+    introduced = _introduced(present, stood, revisions)
+    known = introduced is not None and not introduced.is_edge
+    earlier = {_as_expressed(version, wanted) for version in stood.values() if version is not None}
+    return SiteHistory(
+        build_of(introduced.trailers) if introduced is not None and known else None,
+        tuple(earlier - {_as_expressed(present, wanted)}),
+    )
+
+
+def _introduced(
+    present: TagDigest, stood: Mapping[str, TagDigest | None], revisions: Sequence[Revision]
+) -> Revision | None:
+    """The revision that brought the present value: older ones are followed as long as they hold it too.
+
+    A merge is followed to the side that the value came from.
+    """
+    by_commit = {revision.commit: revision for revision in revisions if stood[revision.commit] == present}
+    found, older = None, revisions[0].commit if revisions else None
+    while older in by_commit:
+        found = by_commit[older]
+        older = next((parent for parent in found.parents if parent in by_commit), None)
+    return found
+
+
+def _stood_at(site: Site, revision: Revision, find: Callable[[bytes], list[Site]]) -> TagDigest | None:
+    if revision.content is None:
+        return None
+    for one in find(revision.content):
+        if one.where == site.where and one.reference.same_image(site.reference):
+            return edit.current(one)
+    return None
+
+
+def _as_expressed(version: TagDigest, wanted: TagDigest) -> TagDigest:
+    """An earlier version seen as the wanted one is written: with or without tag and digest."""
+    tag, digest = version
+    return (tag if wanted[0] is not None else None, digest if wanted[1] is not None else None)
+
+
+def build_of(trailers: Mapping[str, str]) -> Build | None:
+    """The build that a commit's trailers name; None where they name none."""
+    namespace, _, number = trailers.get("Promoter-Order", "").rpartition("#")
+    time = trailers.get("Promoter-Source-Time", "")
+    try:
+        moment = datetime.fromisoformat(time) if time else None
+    except ValueError:
+        moment = None
+    if moment is not None and moment.tzinfo is None:
+        moment = None
+    ordered = bool(namespace) and number.isascii() and number.isdigit()
+    if not ordered and moment is None:
+        return None
+    return Build(namespace if ordered else None, int(number) if ordered else None, moment)
