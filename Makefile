@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PYTEST_ARGS ?=
+# What tests use of tools/programs.py.
+PROGRAMS := gitea npm-packages
 
 .PHONY: demo test lint docs lock clean
 
@@ -13,6 +15,7 @@ demo: $(READY)
 
 test: $(READY) lint
 	@tools/system-packages.sh
+	@$(BIN)/python tools/programs.py $(PROGRAMS)
 	$(BIN)/python -m pytest -n auto --dist loadgroup $(PYTEST_ARGS)
 
 lint: $(READY)

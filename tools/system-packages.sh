@@ -13,10 +13,18 @@ need() { # program, package, what its tests show
 need ssh openssh-client "tests of manifest repositories over SSH"
 need ssh-keygen openssh-client "tests of SSH signatures"
 need gpg gnupg "tests of GPG signatures"
+if [ "${CI:-}" = true ]; then # elsewhere tools/programs.py says what it lacks for what is not built yet
+    need go golang-go "programs that Go builds"
+    need cc "gcc libc6-dev" "programs that Go and C build"
+    need npm npm "programs that npm brings"
+fi
 
 [ -n "$missing" ] || exit 0
 packages=$(printf '%s\n' $missing | sort -u | tr '\n' ' ')
-if [ "${CI:-}" = true ]; then
+if ! command -v apt-get >/dev/null 2>&1; then
+    echo "to run them too: install what Debian calls $packages" >&2
+    [ "${CI:-}" != true ]
+elif [ "${CI:-}" = true ]; then
     apt-get update -qq
     # shellcheck disable=SC2086 # a list of package names
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages
