@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from promoter.config_grammar import KeyPath, parse_key_path, repository_path
 from promoter.errors import ConfigError, UsageError
@@ -25,8 +25,10 @@ __all__ = [
     "Commit",
     "Config",
     "Environment",
+    "Freeze",
     "ImageRule",
     "KeyPath",
+    "PullRequestSettings",
     "Target",
     "config_for_paths",
     "environment",
@@ -36,12 +38,44 @@ __all__ = [
 
 
 @dataclass(frozen=True)
+class PullRequestSettings:
+    """What an environment's pull requests look like; ``title`` and ``body`` are templates, None is ours."""
+
+    group: Literal["app", "environment"] = "app"
+    labels: tuple[str, ...] = ()
+    assignees: tuple[str, ...] = ()
+    reviewers: tuple[str, ...] = ()
+    team_reviewers: tuple[str, ...] = ()
+    auto_merge: Literal["merge", "squash", "rebase"] | None = None
+    draft: bool = False
+    on_approved: Literal["replace", "wait"] = "replace"
+    branch_prefix: str = "promoter"
+    title: str | None = None
+    body: str | None = None
+
+
+@dataclass(frozen=True)
+class Freeze:
+    """A time when nothing lands; both ends as ``config_time.parse_freeze_time`` reads them, in the zone."""
+
+    start: str
+    end: str
+    timezone: str = "UTC"
+
+
+@dataclass(frozen=True)
 class Environment:
-    """A named part of the manifest repository; ``paths`` are directories or globs, ``.`` is all."""
+    """A named part of the manifest repository; ``paths`` are directories or globs, ``.`` is all.
+
+    ``on_refused`` is what ``publish: push`` does while a gate is closed.
+    """
 
     name: str
     paths: tuple[str, ...]
-    publish: str = "push"
+    publish: Literal["push", "pull-request"] = "push"
+    on_refused: Literal["fail", "pull-request"] = "fail"
+    freeze: tuple[Freeze, ...] = ()
+    pull_request: PullRequestSettings = PullRequestSettings()
 
 
 @dataclass(frozen=True)
@@ -82,7 +116,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Commit:
-    """What commits look like; None is promoter's default."""
+    """What commits look like; None is promoter's default. ``sign`` is ``ssh``, ``gpg`` or ``forge``."""
 
     message: str | None = None
     author: str | None = None
@@ -91,7 +125,10 @@ class Commit:
 
 @dataclass(frozen=True)
 class Config:
-    """The whole configuration; there is at least one environment, and the order is the file's."""
+    """The whole configuration; there is at least one environment, and the order is the file's.
+
+    ``forge_type`` is ``github``, ``gitlab``, ``gitea``, ``forgejo``, ``git``, or None: by the address.
+    """
 
     environments: Mapping[str, Environment]
     apps: tuple[App, ...] = ()
@@ -99,6 +136,7 @@ class Config:
     targets: tuple[Target, ...] = ()
     exclude: tuple[str, ...] = ()
     commit: Commit = Commit()
+    forge_type: Literal["github", "gitlab", "gitea", "forgejo", "git"] | None = None
 
 
 def parse_config(text: str, file: str, *, version: str) -> Config:
@@ -108,10 +146,11 @@ def parse_config(text: str, file: str, *, version: str) -> Config:
         ConfigError: the first thing that is wrong, with its line in ``file``; its reason is
             ``requires`` when the file asks for another version of promoter.
     """
-    from promoter.config_check import checked
+    from promoter.config_check import checked, problem_at_key
+    from promoter.proposal.branch_name import shared_branches  # which speaks of this module's types
 
-    data = checked(text, file, version=version)
-    return Config(
+    data, root = checked(text, file, version=version)
+    config = Config(
         environments=MappingProxyType(
             {name: _environment(name, entry) for name, entry in data["environments"].items()}
         ),
@@ -120,7 +159,11 @@ def parse_config(text: str, file: str, *, version: str) -> Config:
         targets=tuple(_target(entry) for entry in data.get("targets", [])),
         exclude=_paths(data.get("exclude", [])),
         commit=Commit(**data.get("commit", {})),
+        forge_type=data.get("forge", {}).get("type"),
     )
+    for shared in shared_branches(config):
+        raise problem_at_key(root, shared.place, shared.message, "rename one of them").error(file)
+    return config
 
 
 def config_for_paths(paths: Sequence[str]) -> Config:
@@ -169,8 +212,24 @@ def environment(config: Config, name: str) -> Environment:
 
 def _environment(name: str, entry: dict[str, Any]) -> Environment:
     path = entry["path"]
-    paths = _paths([path] if isinstance(path, str) else path)
-    return Environment(name, paths, entry.get("publish", "push"))
+    return Environment(
+        name,
+        _paths([path] if isinstance(path, str) else path),
+        entry.get("publish", "push"),
+        entry.get("on-refused", "fail"),
+        tuple(_freeze(one) for one in entry.get("freeze", [])),
+        _pull_request(entry.get("pull-request", {})),
+    )
+
+
+def _freeze(entry: dict[str, str]) -> Freeze:
+    return Freeze(entry["from"], entry["to"], entry.get("timezone", "UTC"))
+
+
+def _pull_request(entry: dict[str, Any]) -> PullRequestSettings:
+    values = {key.replace("-", "_"): value for key, value in entry.items()}
+    lists = {key: tuple(dict.fromkeys(value)) for key, value in values.items() if isinstance(value, list)}
+    return PullRequestSettings(**{**values, **lists})
 
 
 def _app(name: str, entry: dict[str, Any]) -> App:

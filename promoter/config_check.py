@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from jsonschema import Draft202012Validator, FormatChecker
 
 from promoter import config_grammar as grammar
+from promoter import config_time
 from promoter.config_grammar import shorten
 from promoter.config_read import Node, Problem, describe, read_yaml
 from promoter.errors import ConfigError
@@ -23,11 +24,11 @@ if TYPE_CHECKING:
 # jsonschema's ValidationError; its stubs admit values that it never has once it is raised.
 _Error = Any
 
-_KINDS = {"string": "text", "array": "a list", "object": "a mapping"}
+_KINDS = {"string": "text", "array": "a list", "object": "a mapping", "boolean": "true or false"}
 
 
-def checked(text: str, file: str, *, version: str) -> dict[str, Any]:
-    """Return the configuration's data; everything in it follows schema and grammars.
+def checked(text: str, file: str, *, version: str) -> tuple[dict[str, Any], Node]:
+    """Return the configuration's data, which follows schema and grammars, and where it stands.
 
     Raises:
         ConfigError: with reason ``requires`` when the file asks for another version of
@@ -43,7 +44,15 @@ def checked(text: str, file: str, *, version: str) -> dict[str, Any]:
     if problems:
         found = sorted(set(problems))
         raise found[0].error(file, more=len(found) - 1)
-    return plain
+    return plain, root
+
+
+def problem_at_key(root: Node, keys: Iterable[str], message: str, next_step: str) -> Problem:
+    """Return a problem with what stands under a path of keys, placed at the last of them."""
+    node, place = root, root
+    for key in keys:
+        node, place = _at(node, [key]), node.keys[key]
+    return _problem(place, message, next_step)
 
 
 def _check_requires(root: Node, file: str, version: str) -> None:
@@ -75,6 +84,13 @@ def _formats() -> FormatChecker:
     _add_format(checker, "promoter-target-file", grammar.repository_path, grammar.check_placeholders)
     _add_format(checker, "promoter-key-path", grammar.parse_key_path, grammar.check_placeholders)
     _add_format(checker, "promoter-author", grammar.check_author)
+    _add_format(checker, "promoter-text", grammar.check_text)
+    _add_format(checker, "promoter-title", grammar.check_title)
+    _add_format(checker, "promoter-body", grammar.check_body)
+    _add_format(checker, "promoter-branch-prefix", grammar.check_branch_prefix)
+    _add_format(checker, "promoter-freeze-time", config_time.parse_freeze_time)
+    _add_format(checker, "promoter-timezone", config_time.time_zone)
+    checker.checks("promoter-freeze", raises=ValueError)(_is_freeze)
     return checker
 
 
@@ -86,6 +102,18 @@ def _add_format(checker: FormatChecker, name: str, *checks: Callable[[str], obje
         return True
 
     checker.checks(name, raises=ValueError)(conforms)
+
+
+def _is_freeze(value: object) -> bool:
+    """Check a freeze as a whole, where both of its ends are times."""
+    ends = (value.get("from"), value.get("to")) if isinstance(value, dict) else ()
+    try:
+        times = [config_time.parse_freeze_time(end) for end in ends if isinstance(end, str)]
+    except ValueError:
+        return True  # the end's own format reports it
+    if len(times) == 2:
+        config_time.check_freeze(*ends)
+    return True
 
 
 def _explain(error: _Error, root: Node) -> Iterator[Problem]:

@@ -1,4 +1,6 @@
-"""The small languages inside configuration values: paths, placeholders, key paths, ``requires``.
+"""The small languages inside configuration values: paths, placeholders, key paths, ``requires``, branches.
+
+Those of freezes are in ``config_time``.
 
 A check raises ValueError with a message that quotes the text and says what was expected;
 the caller knows the place.
@@ -55,6 +57,70 @@ def check_placeholders(text: str) -> None:
     if wrong:
         raise ValueError(
             f"{shorten(text)} holds {shorten(wrong.group())}; only {{environment}} and {{app}} are filled in"
+        )
+
+
+TITLE_PLACEHOLDERS = ("app", "apps", "environment", "image", "images", "tag", "revision", "actor")
+BODY_PLACEHOLDERS = (
+    *TITLE_PLACEHOLDERS,
+    *("run", "changes", "sources", "notes", "warnings", "findings", "gates", "diff", "help"),
+)
+
+
+def check_title(text: str) -> None:
+    """Accept a template of one line whose placeholders are all known.
+
+    Raises:
+        ValueError: there is another placeholder, or a second line.
+    """
+    if _CONTROL.search(text.strip()) or not text.strip():
+        raise ValueError(f"{shorten(text)} is not one line of text")
+    _check_known(text, TITLE_PLACEHOLDERS)
+
+
+def check_body(text: str) -> None:
+    """Accept a template whose placeholders are all known.
+
+    Raises:
+        ValueError: there is another placeholder.
+    """
+    _check_known(text, BODY_PLACEHOLDERS)
+
+
+def _check_known(text: str, known: tuple[str, ...]) -> None:
+    wrong = next((name for name in re.findall(r"\{([\w-]+)\}", text) if name not in known), None)
+    if wrong is not None:
+        names = ", ".join(f"{{{name}}}" for name in known)
+        raise ValueError(f"{{{wrong}}} is not filled in; known here: {names}")
+
+
+def check_text(text: str) -> None:
+    """Accept one line of readable text without blanks around it.
+
+    Raises:
+        ValueError: the text has another form.
+    """
+    if not text.isprintable() or text != text.strip():
+        raise ValueError(f"{shorten(text)} is not a name: it has blanks around it or unreadable characters")
+
+
+# git-check-ref-format(1): what no branch's name can hold.
+_NOT_IN_BRANCH = re.compile(
+    r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|(?:\A|/)\.|\.lock(?:/|\Z)|\A[-/]|/\Z|\Arefs/"
+)
+_LONGEST_PREFIX = 100
+
+
+def check_branch_prefix(text: str) -> None:
+    """Accept what may stand before ``/environment/app`` in a branch's name, by git-check-ref-format(1).
+
+    Raises:
+        ValueError: the text has another form.
+    """
+    if not text.isprintable() or not text or _NOT_IN_BRANCH.search(text) or len(text) > _LONGEST_PREFIX:
+        raise ValueError(
+            f"{shorten(text)} cannot begin a branch's name; expected what git-check-ref-format allows, "
+            "e.g. promoter or bots/promoter"
         )
 
 

@@ -39,3 +39,22 @@ class BumpOptions:
     anywhere: bool = False
     create: bool = False
     only_marked: bool = False
+    publish: str | None = None
+
+
+def template(
+    environment: str | None = None,
+    paths: tuple[str, ...] = (),
+    config: tuple[str, str] | None = None,
+    base: str | None = None,
+) -> BumpOptions:
+    """Where to look and what rules it, without anything wanted there."""
+    from promoter.decide import Policy
+    from promoter.intent import Origin, Request
+
+    return BumpOptions(Request(()), Origin(), Style(), Policy(), environment, paths, config, base)
+
+
+def template_of(options: BumpOptions) -> BumpOptions:
+    """Where a run looks and what rules it."""
+    return template(options.environment, options.paths, options.config, options.base)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from promoter.errors import PromoterError
 
-RunStatus = Literal["promoted", "planned", "unchanged", "superseded", "refused", "failed"]
+RunStatus = Literal["promoted", "proposed", "planned", "unchanged", "superseded", "refused", "failed"]
 ChangeStatus = Literal[
-    "promoted", "planned", "unchanged", "superseded", "shadowed", "left", "refused", "failed"
+    "promoted", "proposed", "planned", "unchanged", "superseded", "shadowed", "left", "refused", "failed"
 ]
-
+PullRequestOperation = Literal["created", "updated", "unchanged", "superseded", "closed", "merged"]
 
 SiteState = Literal["effective", "shadowed", "refused"]
 
@@ -33,6 +33,21 @@ class Change:
     after: str
     status: ChangeStatus
     note: str = ""
+
+
+@dataclass(frozen=True)
+class PullRequestReport:
+    """A pull request that holds a change, or held one, and what this run did to it.
+
+    ``superseded`` and ``closed`` are both closed: the first because the base has a newer
+    image, the second because it has the very one. ``number`` is None and ``url`` may be
+    empty where there is no forge.
+    """
+
+    number: int | None
+    url: str
+    operation: PullRequestOperation
+    branch: str
 
 
 @dataclass(frozen=True)
@@ -105,7 +120,10 @@ class Inventory:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run did. ``edits`` (path, bytes before, after) are for the diff that people see."""
+    """What a run did. ``edits`` (path, bytes before, after) are for the diff that people see.
+
+    ``commit_sha`` is the commit that landed, or the pull request's head.
+    """
 
     verb: str
     status: RunStatus
@@ -115,6 +133,7 @@ class Outcome:
     base: str | None = None
     commit_sha: str | None = None
     attempts: int = 0
+    pull_requests: tuple[PullRequestReport, ...] = ()
     changes: tuple[Change, ...] = ()
     warnings: tuple[Notice, ...] = ()
     error: Failed | None = None
@@ -123,8 +142,8 @@ class Outcome:
 
     @property
     def changed(self) -> bool:
-        """Whether the manifest repository is different now."""
-        return self.status == "promoted"
+        """Whether the manifest repository, or a pull request of it, is different now."""
+        return self.status == "promoted" or any(one.operation != "unchanged" for one in self.pull_requests)
 
     @property
     def exit_code(self) -> int:

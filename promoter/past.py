@@ -25,12 +25,19 @@ def site_history(
     present = edit.current(site)
     stood = {revision.commit: _stood_at(site, revision, find) for revision in revisions}
     introduced = _introduced(present, stood, revisions)
-    known = introduced is not None and not introduced.is_edge
     earlier = {_as_expressed(version, wanted) for version in stood.values() if version is not None}
     return SiteHistory(
-        build_of(introduced.trailers) if introduced is not None and known else None,
+        build_of(introduced.trailers) if introduced is not None else None,
         tuple(earlier - {_as_expressed(present, wanted)}),
     )
+
+
+def introduced_by(
+    site: Site, revisions: Sequence[Revision], find: Callable[[bytes], list[Site]]
+) -> Revision | None:
+    """The commit that brought what stands at a site now; None where it is older than ``revisions``."""
+    stood = {revision.commit: _stood_at(site, revision, find) for revision in revisions}
+    return _introduced(edit.current(site), stood, revisions)
 
 
 def _introduced(
@@ -38,14 +45,14 @@ def _introduced(
 ) -> Revision | None:
     """The revision that brought the present value: older ones are followed as long as they hold it too.
 
-    A merge is followed to the side that the value came from.
+    A merge is followed to the side that the value came from. None where it is older than all.
     """
     by_commit = {revision.commit: revision for revision in revisions if stood[revision.commit] == present}
     found, older = None, revisions[0].commit if revisions else None
     while older in by_commit:
         found = by_commit[older]
         older = next((parent for parent in found.parents if parent in by_commit), None)
-    return found
+    return None if found is not None and found.is_edge else found
 
 
 def _stood_at(site: Site, revision: Revision, find: Callable[[bytes], list[Site]]) -> TagDigest | None:

@@ -16,10 +16,14 @@ from promoter.git.repository import DEFAULT_AUTHOR, Repository
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from promoter.config import Config
     from promoter.deadline import Deadline
+    from promoter.forges.locate import Kind
+    from promoter.forges.port import Forge
     from promoter.git.remote import Remote
     from promoter.git.repository import Snapshot
-    from promoter.pipeline import Plan
+    from promoter.pipeline import Hands
+    from promoter.plan import Plan
 
 
 @contextlib.contextmanager
@@ -29,9 +33,18 @@ def open_repository(
     deadline: Deadline,
     verbose: Callable[[str], None],
     debug: Callable[[str], None],
+    forge_api: str | None = None,
 ) -> Iterator[Repository]:
     """The manifest repository for the length of the block; everything it wrote is gone after it."""
-    remote = parse_remote(address, environ)
+    remote, app_author = parse_remote(address, environ), None
+    if environ.get("PROMOTER_APP_ID") or environ.get("PROMOTER_APP_PRIVATE_KEY"):
+        from promoter.address import parse_address
+        from promoter.forges import connect  # only where a GitHub App's key is exchanged
+
+        place = parse_address(address)
+        credential = connect.git_credential(place, environ, forge_api, deadline, verbose)
+        remote = remote.answering(credential)
+        app_author = partial(connect.app_author, place, credential, environ, forge_api, deadline, verbose)
     with contextlib.ExitStack() as stack:
         scratch = stack.enter_context(_scratch_directory(environ))
         directory = scratch / "repository"
@@ -47,7 +60,7 @@ def open_repository(
             ca_file=environment.get("GIT_SSL_CAINFO"),
             deadline=deadline,
         )
-        yield Repository(git, scratch, remote, verbose, redirect)
+        yield Repository(git, scratch, remote, verbose, redirect, app_author)
 
 
 @contextlib.contextmanager
@@ -92,25 +105,81 @@ def _resolve_redirect(
     )
 
 
+def hands(
+    repository: Repository,
+    address: str,
+    environ: Mapping[str, str],
+    forge_api: str | None,
+    verbose: Callable[[str], None],
+) -> Hands:
+    """The effects of a run. The forge is connected where it is asked for, once."""
+    from promoter.pipeline import Hands  # which is imported while Git fetches
+
+    connected: dict[tuple[object, ...], Forge] = {}
+
+    def forge(config: Config) -> Forge:
+        from promoter.forges.permissions import needed
+
+        key = (config.forge_type, *needed(config).items())
+        if key not in connected:
+            connected[key] = _connect(address, environ, forge_api, config, repository.git.deadline, verbose)
+        return connected[key]
+
+    return Hands(repository, partial(write_commit, repository, environ, forge), forge)
+
+
+def _connect(
+    address: str,
+    environ: Mapping[str, str],
+    forge_api: str | None,
+    config: Config,
+    deadline: Deadline,
+    verbose: Callable[[str], None],
+) -> Forge:
+    from promoter.address import parse_address
+    from promoter.credentials import choose_credential
+    from promoter.forges.connect import ca_file, connect
+    from promoter.forges.locate import locate
+    from promoter.forges.permissions import needed
+    from promoter.forges.probe import probe
+
+    def ask(web: str) -> Kind | None:
+        return probe(web, ca_file(environ), deadline, verbose)
+
+    place = parse_address(address)
+    found = locate(place, environ, forge_type=config.forge_type, forge_api=forge_api, probe=ask)
+    return connect(found, choose_credential(place, environ), deadline, verbose, environ, needed(config))
+
+
 def write_commit(
     repository: Repository,
     environ: Mapping[str, str],
+    forge: Callable[[Config], Forge],
     snapshot: Snapshot,
     plan: Plan,
     promoter_id: str,
+    *,
+    options: tuple[str, ...] = (),
+    signed: bool = True,
 ) -> str:
     """Write a plan as one commit on top of the snapshot, signed where the configuration says so."""
     from promoter.message import commit_message  # not before there is something to commit
-    from promoter.pipeline import changes_of
+    from promoter.plan import changes_of
 
     settings = plan.config.commit
-    author = settings.author or plan.intent.origin.author or DEFAULT_AUTHOR
+    app = repository.app_author() if repository.app_author is not None and not settings.author else None
+    author = settings.author or app or plan.intent.origin.author or DEFAULT_AUTHOR
     moved = [change for change in changes_of(plan, "promoted") if change.status == "promoted"]
-    text = commit_message(settings.message, plan.intent, moved, promoter_id)
+    text = commit_message(settings.message, plan.intent, moved, promoter_id, options)
     files = {entry: new for entry, (_, new) in plan.edits.items()}
     commit = repository.commit(snapshot, files, text, author)
-    if settings.sign is None:
+    if settings.sign is None or not signed:
         return commit
+    if settings.sign == "forge":
+        from promoter.publish.forge_sign import sign_on_forge
+
+        contents = {entry.path: content for entry, content in files.items()}
+        return sign_on_forge(repository, forge(plan.config), snapshot, commit, contents)
     from promoter.git.sign import signer  # only where commits are signed
 
     with signer(settings.sign, repository, environ) as one:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # Verb -> what it does. The modules are imported one at a time: `promoter --help` stays fast.
 VERBS = {
     "bump": "Make images current in an environment, after a build.",
+    "sync": "Refresh, close or land the open promotion pull requests.",
     "scan": "List every image reference, and how it would be edited.",
     "demo": "Show the whole story on a throw-away local repository.",
 }

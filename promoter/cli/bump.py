@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -84,14 +83,14 @@ def command(output: Output, /, **given: Any) -> None:  # noqa: ANN401 - click ha
 
     with (
         session.open_repository(
-            given["manifest_repo"], environ, deadline, output.say, output.debug
+            given["manifest_repo"], environ, deadline, output.say, output.debug, given["forge_api"]
         ) as repository,
         repository.opening(asked.base),
     ):
         from promoter import pipeline  # imported while Git fetches
 
-        write_commit = partial(session.write_commit, repository, environ)
-        output.outcome(pipeline.bump(asked, repository, write_commit))
+        hands = session.hands(repository, given["manifest_repo"], environ, given["forge_api"], output.say)
+        output.outcome(pipeline.bump(asked, hands))
 
 
 def _options(given: dict[str, Any], environ: dict[str, str]) -> BumpOptions:

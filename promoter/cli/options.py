@@ -61,7 +61,7 @@ _OUTPUT = (
     option("--verbose", "-v", is_flag=True, help="Say what every attempt does."),
     option("--debug", is_flag=True, help="Show every program run, and tracebacks."),
 )
-_COMMON = (
+_REPOSITORY = (
     option(
         "--manifest-repo", metavar="URL|PATH", help="The Git repository that the GitOps agent deploys from."
     ),
@@ -74,8 +74,16 @@ _COMMON = (
     option("--env", metavar="NAME", help="An environment of the configuration."),
     repeatable("--path", metavar="DIR", help="Without a configuration: a directory that is the environment."),
     option(
+        "--forge-api",
+        metavar="URL",
+        help="The forge's API, where it is not found at the manifest repository's host.",
+    ),
+)
+_COMMON = (
+    *_REPOSITORY,
+    option(
         "--publish",
-        type=click.Choice(["push"]),
+        type=click.Choice(["push", "pull-request"]),
         help="How to land; by default what the environment's configuration says, else push.",
     ),
     option("--source", metavar="REV", help="The source revision that was built."),
@@ -89,8 +97,13 @@ _COMMON = (
 
 
 def common(function: F) -> F:
-    """The options of every verb that works on a manifest repository."""
+    """The options of every verb that writes an intent."""
     return _decorated(function, _COMMON)
+
+
+def on_repository(function: F) -> F:
+    """The options of every verb that works on a manifest repository, without an intent of its own."""
+    return _decorated(function, (*_REPOSITORY, *_OUTPUT))
 
 
 def reporting(function: F) -> F:
@@ -122,22 +135,27 @@ def apply_reporting(output: Output, given: Mapping[str, Any]) -> None:
 
 def where(given: Mapping[str, Any]) -> dict[str, Any]:
     """Base, configuration and environment, checked against each other."""
-    if given["env"] and given["path"]:
-        raise UsageError(
-            "--env and --path exclude each other",
-            next_step="--path is for repositories without a configuration",
-        )
+    found = anywhere(given)
     if not given["env"] and not given["path"]:
         raise UsageError(
             "neither --env nor --path says where the images shall land",
             next_step="--env NAME for an environment of the configuration, --path DIR without one",
+        )
+    return {**found, "dry_run": given["dry_run"], "publish": given["publish"]}
+
+
+def anywhere(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Base, configuration and, where it is given, environment."""
+    if given["env"] and given["path"]:
+        raise UsageError(
+            "--env and --path exclude each other",
+            next_step="--path is for repositories without a configuration",
         )
     return {
         "environment": given["env"],
         "paths": repository_paths("--path", given["path"], whole=True),
         "config": local_config(given["config"]),
         "base": branch(given["base"]),
-        "dry_run": given["dry_run"],
     }
 
 

@@ -125,16 +125,17 @@ class Output:
         return "promoter" if self.verb == "promoter" else f"promoter {self.verb}"
 
     @cached_property
-    def _secrets(self) -> list[str]:
-        from promoter.git.remote import secrets_in  # once there is something to print
+    def _secrets(self) -> frozenset[str]:
+        from promoter.secrets import secrets_in  # once there is something to print
 
-        return sorted(secrets_in(self._environ, self._arguments), key=len, reverse=True)
+        return secrets_in(self._environ, self._arguments)
 
     def _write(self, stream: TextIO | None, text: str) -> None:
         if stream is None:  # closed by whoever started us
             return
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
+        from promoter.secrets import mask
+
+        text = mask(text, self._secrets)
         encoding = stream.encoding or "utf-8"
         try:
             stream.write(text.encode(encoding, "backslashreplace").decode(encoding))

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from promoter.cli.output import Output
+    from promoter.discover.configured import Targets
     from promoter.outcome import Inventory
 
+CONFIG_FILE = ".promoter.yaml"  # at the root of what is scanned; other verbs read the base commit's
 EXAMPLES = """\b
 Examples:
   promoter scan
@@ -41,7 +43,7 @@ def command(output: Output, /, **given: Any) -> None:  # noqa: ANN401 - click ha
     """List every image reference below PATH (by default the current directory), and how it would be edited.
 
     A site is effective, shadowed by another one, or refused; what names an image and is no
-    site is listed with the reason. Nothing is changed.
+    site is listed with the reason. The targets of a .promoter.yaml there are listed too. Nothing is changed.
     """
     from promoter.outcome import Outcome
 
@@ -73,7 +75,6 @@ def _scan_repository(
     from promoter.deadline import Deadline
     from promoter.paths import matches_any
     from promoter.scan import scan
-    from promoter.sites import is_manifest_name
 
     deadline = Deadline(given["deadline"])
     base = read.branch(given["base"])
@@ -81,13 +82,41 @@ def _scan_repository(
         given["manifest_repo"], dict(os.environ), deadline, output.say, output.debug
     ) as repository:
         snapshot = repository.open(base)
+        listed = list(repository.files(snapshot, ["."]))
+        settings = [entry.blob for entry in listed if entry.path == CONFIG_FILE]
+        targets = _targets(next((content for _, content in repository.read(settings)), b""))
         entries = [
             entry
-            for entry in repository.files(snapshot, ["."])
-            if is_manifest_name(entry.path) and not matches_any(entry.path, exclude)
+            for entry in listed
+            if _is_looked_at(entry.path, targets) and not matches_any(entry.path, exclude)
         ]
         contents = dict(repository.read(entry.blob for entry in entries))
-        return snapshot.base, scan((entry.path, contents[entry.blob]) for entry in entries)
+        return snapshot.base, scan(((entry.path, contents[entry.blob]) for entry in entries), targets)
+
+
+def _targets(content: bytes) -> Targets | None:
+    """The targets of a configuration; None where it has none. Raises ConfigError."""
+    if b"targets" not in content:
+        return None
+    from promoter import __version__
+    from promoter.config import parse_config
+    from promoter.discover.configured import Targets
+    from promoter.errors import ConfigError
+
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ConfigError(
+            "the configuration is not UTF-8", file=CONFIG_FILE, next_step="save it as UTF-8"
+        ) from None
+    return Targets(parse_config(text, CONFIG_FILE, version=__version__))
+
+
+def _is_looked_at(path: str, targets: Targets | None) -> bool:
+    """Whether the file may hold sites: a manifest, or what a target names. The configuration itself never."""
+    from promoter.sites import is_manifest_name
+
+    return path != CONFIG_FILE and (is_manifest_name(path) or (targets is not None and targets.name(path)))
 
 
 def _scan_directory(path: str, exclude: tuple[str, ...]) -> Inventory:
@@ -100,16 +129,17 @@ def _scan_directory(path: str, exclude: tuple[str, ...]) -> Inventory:
         if root.is_file():
             return scan([(root.name, _read(root))])
         if root.is_dir():
-            found = ((name, _read(root / name)) for name in _files(root) if not matches_any(name, exclude))
-            return scan(found)
+            settings = root / CONFIG_FILE
+            targets = _targets(_read(settings)) if settings.is_file() else None
+            names = (name for name in _files(root, targets) if not matches_any(name, exclude))
+            return scan(((name, _read(root / name)) for name in names), targets)
     except OSError as error:
         raise _unreadable(path, error) from None
     raise UsageError(f"{path}: no such file or directory", next_step="give a directory that exists")
 
 
-def _files(root: Path) -> Iterator[str]:
-    """The manifests below a directory by their paths in it. Links are not followed, ``.git`` is left."""
-    from promoter.sites import is_manifest_name
+def _files(root: Path, targets: Targets | None) -> Iterator[str]:
+    """The files below a directory by their paths in it. Links are not followed, ``.git`` is left."""
 
     def fail(error: OSError) -> None:
         raise error
@@ -119,8 +149,9 @@ def _files(root: Path) -> Iterator[str]:
         here = Path(directory)
         for name in sorted(names):
             file = here / name
-            if is_manifest_name(name) and file.is_file() and not file.is_symlink():
-                yield file.relative_to(root).as_posix()
+            path = file.relative_to(root).as_posix()
+            if _is_looked_at(path, targets) and file.is_file() and not file.is_symlink():
+                yield path
 
 
 def _read(file: Path) -> bytes:

@@ -47,22 +47,28 @@ class Connection:
 class Failure:
     """Why a call failed. ``status`` is None where no answer came; ``timed_out`` then says which kind.
 
-    ``message`` is the forge's own word; ``headers`` have lower-case names.
+    ``message`` is the forge's own word; ``headers`` have lower-case names. ``arrived`` is
+    False where the request was never sent, since nobody listens there.
     """
 
     status: int | None
     message: str
     headers: Mapping[str, str] = field(default_factory=dict)
     timed_out: bool = False
+    arrived: bool = True
 
 
-class CallFailedError(Exception):
-    """The forge answered with a refusal that is not about the token: 404, 409, 422 and the like."""
+class CallFailedError(DeniedError):
+    """The forge answered with a refusal that is not about the token: 404, 409, 422 and the like.
 
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.message)
+    Adapters say what it means; where one does not know, it ends the run as it is.
+    """
+
+    reason = "refused-by-forge"
+
+    def __init__(self, failure: Failure, doing: str) -> None:
+        super().__init__(failure.message, next_step=f"this was the answer while {doing}")
         self.status = failure.status or 0
-        self.message = failure.message
 
 
 def repeat(
@@ -104,7 +110,7 @@ def repeat(
             ) from None
         connection.verbose(f"{doing}: {failure.message}; trying again")
         _wait(connection, doing, failure, attempt)
-        if recheck is not None and (done := recheck()) is not None:
+        if recheck is not None and failure.arrived and (done := recheck()) is not None:
             return done
 
 
@@ -123,7 +129,7 @@ def _raise_if_final(connection: Connection, doing: str, failure: Failure, needs:
             next_step=f"give it {needs}",
             reason="permission",
         ) from None
-    raise CallFailedError(failure) from None
+    raise CallFailedError(failure, doing) from None
 
 
 def _is_rate_limit(failure: Failure) -> bool:

@@ -63,7 +63,8 @@ class Condition:
     ``conflicting`` is None where the forge has no opinion (yet). ``behind``: the base has
     commits that the head has not; ``must_be_current``: the protection of the base wants
     none. ``approved``: at least one approval stands and the forge's own rule is met;
-    ``approved_head``: an approval that stands was given to the present head commit.
+    ``approved_head``: an approval that stands was given to the ``head`` that was asked about,
+    which the forge may not have noticed yet.
     ``checks`` leaves ``promoter/gate`` out. ``queued``: in a merge queue or train.
     """
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 import requests
+from urllib3.exceptions import NewConnectionError
 
 from promoter.forges.calls import Failure
 
@@ -70,7 +71,8 @@ def explain(error: Exception) -> Failure | None:
     if isinstance(error, requests.HTTPError) and error.response is not None:
         return failure_of(error.response)
     if isinstance(error, requests.ConnectionError):
-        return Failure(None, _cause(error), timed_out="reset" in str(error) or "aborted" in str(error))
+        broken = "reset" in str(error) or "aborted" in str(error)
+        return Failure(None, _cause(error), timed_out=broken, arrived=not _is_refused(error))
     if isinstance(error, requests.RequestException):
         return Failure(None, type(error).__name__)
     return None
@@ -85,6 +87,11 @@ def failure_of(response: requests.Response) -> Failure:
     said = document.get("message") if isinstance(document, dict) else None
     headers = {name.lower(): value for name, value in response.headers.items()}
     return Failure(response.status_code, f"HTTP {response.status_code}: {said or response.reason}", headers)
+
+
+def _is_refused(error: requests.ConnectionError) -> bool:
+    """Whether no connection came about: nobody listens there, or the name is unknown."""
+    return bool(error.args) and isinstance(getattr(error.args[0], "reason", None), NewConnectionError)
 
 
 def _cause(error: requests.ConnectionError) -> str:

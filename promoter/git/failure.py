@@ -21,8 +21,13 @@ class UnadvertisedError(Exception):
     """The server gives no objects but those its refs name."""
 
 
+class NothingNewError(Exception):
+    """All commits of the ref stand on the other one, too."""
+
+
 Kind = Literal[
     "unadvertised",
+    "nothing-new",
     "denied",
     "transient",
     "unreachable",
@@ -70,8 +75,10 @@ _TRANSIENT = re.compile(
 )
 _NO_BRANCH = re.compile(r"Remote branch (.*) not found|couldn't find remote ref (?:refs/heads/)?(.*)")
 _UNADVERTISED = re.compile(r"not allow request for unadvertised object|not our ref")
+_NOTHING_NEW = re.compile(r"no commits selected for shallow requests")
 _KINDS: tuple[tuple[re.Pattern[str], Kind], ...] = (
     (_UNADVERTISED, "unadvertised"),
+    (_NOTHING_NEW, "nothing-new"),
     (_NO_BRANCH, "no-branch"),
     (_NO_REPOSITORY, "no-repository"),
     (_DENIED, "denied"),

@@ -11,7 +11,7 @@ import re
 import tempfile
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from promoter.errors import ConfigError, DeadlineError, UnreachableError
 from promoter.git import failure as failures
@@ -33,6 +33,7 @@ _OLDEST_GIT = (2, 32)
 _TRIES_UNREACHABLE = 3
 _MOST_REDIRECTS = 3  # from http to https, to another path, and one to spare
 _LAST_LOOK_SECONDS = 10.0
+_TREE_RECORD = re.compile(r"([0-7]+) [a-z]+ ([0-9a-f]+)\t([^\0]+)\0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +44,12 @@ class Snapshot:
     commit: str
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A file, link or submodule of a snapshot."""
+class Entry(NamedTuple):
+    """A file, link or submodule of a snapshot: what `git ls-tree` says of it, in its order."""
 
-    path: str
     mode: str
     blob: str
+    path: str
 
     @property
     def is_regular(self) -> bool:
@@ -79,6 +79,7 @@ class Repository:
     remote: Remote
     verbose: Callable[[str], None]
     redirect: Callable[[str], str]
+    app_author: Callable[[], str | None] | None = None  # asks the forge
     answered: bool = False
     complete: bool = False  # the server sent every blob: it knows no filters
     _present: set[str] = field(default_factory=set)
@@ -149,9 +150,18 @@ class Repository:
         return frozenset(shallow.read_text(encoding="ascii").split()) if shallow.exists() else frozenset()
 
     def fetch(
-        self, *refspecs: str, doing: str, stdin: bytes | None = None, deepen: int | None = None
+        self,
+        *refspecs: str,
+        doing: str,
+        stdin: bytes | None = None,
+        deepen: int | None = None,
+        without: str | None = None,
     ) -> None:
-        """Fetch refs without file contents, or the objects named on stdin, repeated as the network needs."""
+        """Fetch refs without file contents, or the objects named on stdin, repeated as the network needs.
+
+        ``without`` names a ref of the remote whose commits shall not come along. Raises
+        NothingNewError where none is left then.
+        """
         # Told what we have, a server takes every file of that commit for present and sends none.
         negotiation = ["-c", "fetch.negotiationAlgorithm=noop"] if stdin is not None else []
         options = [
@@ -163,6 +173,7 @@ class Repository:
         ]
         options += ["--stdin"] if stdin is not None else []
         options += [f"--deepen={deepen}"] if deepen is not None else []
+        options += [f"--shallow-exclude={without}"] if without is not None else []
         self._network(
             lambda: self.git.run(*negotiation, "fetch", *options, "origin", *refspecs, stdin=stdin), doing
         )
@@ -175,12 +186,8 @@ class Repository:
         """Everything but directories at or below the given paths."""
         operands = [] if "." in (listed := sorted(set(prefixes))) else listed
         output = self.git.must("ls-tree", "-r", "-z", "--full-tree", snapshot.commit, "--", *operands).output
-        entries = []
-        for record in output.decode("utf-8", "surrogateescape").split("\0")[:-1]:
-            meta, _, path = record.partition("\t")
-            mode, _, blob = meta.split(" ")
-            entries.append(Entry(path, mode, blob))
-        return entries
+        records = _TREE_RECORD.findall(output.decode("utf-8", "surrogateescape"))
+        return list(map(Entry._make, records))
 
     def read(self, blobs: Iterable[str]) -> Iterator[tuple[str, bytes]]:
         """The contents of the blobs as (id, bytes), fetched in one batch, read one at a time."""
@@ -238,31 +245,48 @@ class Repository:
         stream.append(b"get-mark :1\ndone\n")
         return self.git.must("fast-import", "--quiet", "--done", "--force", stdin=b"".join(stream)).text
 
-    def push(self, snapshot: Snapshot, commit: str) -> Pushed:
-        """One fast-forward push to the base. Says what the server said; never retries."""
-        branch = f"refs/heads/{snapshot.base}"
-        # The commit is a child of the lease, so nothing is forced. Without the lease Git looks at a tip
-        # that has moved, and fetches that commit with all its trees only to say so.
-        lease = f"--force-with-lease={branch}:{snapshot.commit}"
+    def push(self, branch: str, commit: str, expected: str, options: Sequence[str] = ()) -> Pushed:
+        """One push of a commit to a branch. Says what the server said; never retries.
+
+        ``expected`` is the commit that the branch is at, empty for a branch that is not there
+        yet; the server refuses where it is at another one.
+        """
+        # A base's commit is a child of its lease, so there nothing is forced. Without the lease Git looks
+        # at a tip that has moved, and fetches that commit with all its trees only to say so.
+        lease = f"--force-with-lease=refs/heads/{branch}:{expected}"
+        said = [f"--push-option={option}" for option in options]
         try:
             completed = self.git.run(
-                "push", "--porcelain", "--no-verify", lease, "origin", f"{commit}:{branch}"
+                "push", "--porcelain", "--no-verify", lease, *said, "origin", f"{commit}:refs/heads/{branch}"
             )
         except GitTimeoutError:
             return Pushed("failed", "no answer before the deadline")
+        remote_lines = [line for line in completed.errors.splitlines() if line.startswith("remote: ")]
+        message = " ".join(line.removeprefix("remote: ").strip() for line in remote_lines)
         if completed.code == 0:
             self.answered = True
-            return Pushed("landed")
+            return Pushed("landed", message)
         rejected = [line for line in completed.text.splitlines() if line.startswith("!\t")]
         if rejected:
             self.answered = True
-            remote_lines = [line for line in completed.errors.splitlines() if line.startswith("remote: ")]
-            said = " ".join(line.removeprefix("remote: ").strip() for line in remote_lines)
             reason = rejected[0].rpartition("\t")[2]
-            return Pushed("rejected", f"{reason} {said}".strip(), reason=reason)
+            return Pushed("rejected", f"{reason} {message}".strip(), reason=reason)
         failure = failures.classify(completed)
         self.answered = self.answered or failure.answered
         return Pushed("failed", failure.line, failure)
+
+    def tips(self, *patterns: str) -> dict[str, str]:
+        """The remote's branches that match the patterns, with their tips."""
+        completed = self._network(
+            lambda: self.git.run("ls-remote", "--refs", "--", "origin", *patterns), "listing branches"
+        )
+        pairs = (line.split("\t") for line in completed.text.splitlines())
+        return {ref.removeprefix("refs/heads/"): commit for commit, ref in pairs}
+
+    def wrote(self, before: str, commit: str) -> None:
+        """Take note of the files that a commit of our own brings: the remote has them not."""
+        output = self.git.must("diff-tree", "-r", "--raw", "--no-renames", "--no-abbrev", before, commit).text
+        self._present.update(line.split()[3] for line in output.splitlines())
 
     def landed(self, before: Snapshot, now: Snapshot, promoter_id: str) -> str | None:
         """The commit between the two tips that carries our ``Promoter-Id``, if one does."""
@@ -313,6 +337,8 @@ class Repository:
             raise failures.denied(failure, doing)
         if failure.kind == "unadvertised":
             raise failures.UnadvertisedError
+        if failure.kind == "nothing-new":
+            raise failures.NothingNewError
         if failure.kind in ("no-branch", "no-repository"):
             raise failures.missing(failure, self.remote.url)
         if failure.kind in ("disk", "killed") or times_unreachable >= _TRIES_UNREACHABLE:

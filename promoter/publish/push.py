@@ -1,8 +1,9 @@
-"""Land a commit by a direct fast-forward push, or say that the base has moved.
+"""Push a commit to the base or to a proposal's branch, or say that somebody was faster.
 
 What happened is read from the state of the remote, not from what was said: after any
 push that did not plainly land, the base is fetched again and searched for our own
-``Promoter-Id`` (a reply may have been lost after the push was processed).
+``Promoter-Id`` (a reply may have been lost after the push was processed); a proposal's
+branch is ours alone to look for at its tip.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from promoter.git import failure as failures
 from promoter.git.repository import Snapshot
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from promoter.git.repository import Pushed, Repository
 
 # A server that could not take a lock, or had no room for an object, may manage the next time.
@@ -36,6 +39,14 @@ class Published:
     commit: str | None = None
 
 
+@dataclass(frozen=True)
+class PushedBranch:
+    """``landed``, with what the server said; or ``again``: look at the branch anew."""
+
+    status: Literal["landed", "again"]
+    said: str = ""
+
+
 class Publisher:
     """Pushes for one run: remembers what must not be tried for ever."""
 
@@ -46,7 +57,7 @@ class Publisher:
     def push(self, snapshot: Snapshot, commit: str, promoter_id: str, attempt: int) -> Published:
         """One attempt. Raises DeniedError, UnreachableError or DeadlineError where there is no other."""
         repository = self._repository
-        pushed = repository.push(snapshot, commit)
+        pushed = repository.push(snapshot.base, commit, snapshot.commit)
         if pushed.status == "landed":
             return Published("landed", Snapshot(snapshot.base, commit), commit)
         repository.verbose(f"attempt {attempt}: the push did not land: {pushed.message}")
@@ -65,6 +76,38 @@ class Publisher:
         waited = repository.git.deadline.back_off(attempt, longest=1.0 if moved else LONGEST_WAIT)
         repository.verbose(f"attempt {attempt}: trying again after {waited * 1000:.0f} ms")
         return now
+
+    def push_branch(
+        self, branch: str, commit: str, expected: str, attempt: int, options: Sequence[str] = ()
+    ) -> PushedBranch:
+        """One attempt at a branch that is at ``expected``, empty where it is not there yet.
+
+        Raises DeniedError, UnreachableError or DeadlineError where there is no other.
+        """
+        repository = self._repository
+        pushed = repository.push(branch, commit, expected, options)
+        if pushed.status == "landed":
+            return PushedBranch("landed", pushed.message)
+        repository.verbose(f"attempt {attempt}: the push to {branch} did not land: {pushed.message}")
+        tip = repository.tips(f"refs/heads/{branch}").get(branch, "")
+        if tip == commit:
+            return PushedBranch("landed", pushed.message)
+        if tip == expected:
+            self._raise_if_permanent(pushed)
+        if repository.git.deadline.passed():
+            raise repository.too_late("pushing", pushed.message)
+        repository.git.deadline.back_off(attempt, longest=1.0 if tip != expected else LONGEST_WAIT)
+        return PushedBranch("again")
+
+    def delete_branch(self, branch: str, expected: str) -> None:
+        """Delete a branch that is at ``expected``; where it has moved, it stays."""
+        self._repository.push(branch, "", expected)
+
+    def back_off(self, attempt: int) -> None:
+        """Wait before another attempt. Raises DeadlineError where there is no time for one."""
+        if self._repository.git.deadline.passed():
+            raise self._repository.too_late("opening the pull request")
+        self._repository.git.deadline.back_off(attempt)
 
     def _look_again(self, snapshot: Snapshot, commit: str, promoter_id: str, pushed: Pushed) -> Published:
         repository = self._repository

@@ -25,7 +25,7 @@ def render(outcome: Outcome) -> str:
         "base": outcome.base,
         "commit_sha": outcome.commit_sha,
         "attempts": outcome.attempts,
-        "pull_requests": [],
+        "pull_requests": [asdict(one) for one in outcome.pull_requests],
         "changes": [asdict(change) for change in outcome.changes],
         "findings": [],
         "warnings": [asdict(notice) for notice in outcome.warnings],

@@ -8,16 +8,25 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from promoter.outcome import Change, Inventory, Notice, Outcome
+    from promoter.outcome import Change, Inventory, Notice, Outcome, PullRequestReport
 
 _COLOURS = {"red": "31", "green": "32", "yellow": "33", "cyan": "36", "bold": "1", "dim": "2"}
 _MARKS = {
     "promoted": "green",
+    "proposed": "green",
     "planned": "cyan",
     "unchanged": "dim",
     "superseded": "yellow",
     "refused": "red",
     "failed": "red",
+}
+_OPERATIONS = {
+    "created": "green",
+    "updated": "green",
+    "merged": "green",
+    "unchanged": "dim",
+    "superseded": "yellow",
+    "closed": "yellow",
 }
 _STATES = {"effective": "green", "shadowed": "dim", "refused": "yellow"}
 _LONGEST_DIFF = 200
@@ -40,6 +49,7 @@ def render(outcome: Outcome, paint: Paint) -> str:
     if outcome.inventory is not None:
         return "".join(f"{line}\n" for line in _inventory_lines(outcome.inventory, paint))
     lines = [paint(_headline(outcome), _MARKS[outcome.status])]
+    lines += [_pull_request_line(one, paint) for one in outcome.pull_requests]
     lines += [_change_line(change, paint) for change in outcome.changes]
     lines += _diff_lines(outcome, paint)
     return "\n".join(lines) + "\n"
@@ -47,9 +57,20 @@ def render(outcome: Outcome, paint: Paint) -> str:
 
 def _headline(outcome: Outcome) -> str:
     what = f" {outcome.app} in {outcome.environment}" if outcome.app and outcome.environment else ""
-    landed = f" as {outcome.commit_sha[:12]} on {outcome.base}" if outcome.commit_sha else ""
+    landed = ""
+    if outcome.commit_sha and outcome.status in ("promoted", "proposed"):
+        joint = "on" if outcome.status == "promoted" else "for"
+        landed = f" as {outcome.commit_sha[:12]} {joint} {outcome.base}"
     reason = f" ({outcome.reason})" if outcome.reason not in ("changed", outcome.status) else ""
     return f"{outcome.status}{what}{landed}{reason}"
+
+
+def _pull_request_line(one: PullRequestReport, paint: Paint) -> str:
+    """What became of a pull request, and where it is; a branch alone where there is no forge."""
+    number = f"pull request {one.number}" if one.number is not None else "branch"
+    where = f"  {one.url}" if one.url else ""
+    operation = paint(f"{one.operation:<10}", _OPERATIONS[one.operation])
+    return f"  {operation} " + clean(f"{number}  {one.branch}{where}")
 
 
 def _change_line(change: Change, paint: Paint) -> str:

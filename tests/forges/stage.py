@@ -44,6 +44,7 @@ class Stage(Protocol):
     git: Path  # the bare repository on disk, for tests/support/repos.py
     environ: Mapping[str, str]  # what a caller sets to reach it: PROMOTER_TOKEN, PROMOTER_FORGE_API, …
     token: str  # the canary: it must show up nowhere
+    push_url: str  # as `url`, with bob's credentials in it, for the tests' own Git
 
     def pull_requests(self) -> list[Seen]:
         """All of them, oldest first."""

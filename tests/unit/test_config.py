@@ -41,7 +41,8 @@ def as_json(config: Config) -> Any:
         for name, value in data.items()
     }
     environments = {name: asdict(entry) for name, entry in config.environments.items()}
-    return json.loads(json.dumps({"environments": environments, **plain}))
+    whole = {"environments": environments, **plain, "forge_type": config.forge_type}
+    return json.loads(json.dumps(whole))
 
 
 def as_text(error: PromoterError) -> str:
@@ -366,6 +367,19 @@ KEYS = [
     "commit",
     "path",
     "publish",
+    "on-refused",
+    "pull-request",
+    "group",
+    "labels",
+    "draft",
+    "branch-prefix",
+    "title",
+    "freeze",
+    "from",
+    "to",
+    "timezone",
+    "forge",
+    "type",
     "match",
     "order",
     "current",

@@ -65,10 +65,17 @@ def check_site(
         return False
     again = read_manifest(file.path, edited)
     check_spans(file, again, site)
-    after = [one for one in find_sites(again, formats=formats) if one.where == site.where]
+    after = [one for one in find_sites(again, formats=formats) if is_same(one, site)]
     assert any(edit.current(one) == version for one in after), (edited, site, version)
     back(file, data, again, after, edit.current(site))
     return True
+
+
+def is_same(one: Site, site: Site) -> bool:
+    """The same place: by its name, or, where its own value is a part of that, by its scalar."""
+    if one.where == site.where:
+        return True
+    return bool(one.parts and site.parts) and one.parts[0].scalar.event == site.parts[0].scalar.event
 
 
 def check_spans(before: ManifestFile, after: ManifestFile, site: Site) -> None:

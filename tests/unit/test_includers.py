@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from promoter.discover.includers import Includers
-from promoter.sites import find_sites, kustomize
+from promoter.sites import find_sites, kustomize, kustomize_build
 from promoter.sites.model import ManifestFile, Site, read_manifest
 
 DIRECTORIES = ["", "base", "base/db", "overlays/a", "overlays/b", "components/pin", "a.b-c/d_e"]
@@ -56,6 +56,6 @@ def test_the_same_sites_are_shadowed_as_with_all_kustomizations_at_hand(files: d
     kustomizations = [file for file in read.values() if kustomize.is_kustomization(file.path)]
     contents = {file.path: files[file.path] for file in kustomizations}
     parsed = [file for file in kustomizations if b"acme/api" in contents[file.path]]
-    expected = kustomize.shadow(sites, kustomizations)
+    expected = kustomize_build.shadow(sites, kustomizations)
     found = Includers(contents, parsed).shadow(sites)
     assert [site.shadowed_by for site in found] == [site.shadowed_by for site in expected]

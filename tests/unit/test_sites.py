@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from promoter import edit
 from promoter.config import KeyPath, parse_key_path
 from promoter.image import ImageReference, parse_reference
-from promoter.sites import find_sites, is_manifest_name, kustomize, targets
+from promoter.sites import find_sites, is_manifest_name, kustomize, kustomize_build, targets
 from promoter.sites.model import ManifestFile, Site, UnreadableFileError, read_manifest, split_tag
 
 DIGEST = "sha256:" + "a" * 64
@@ -471,7 +471,7 @@ def _shadows(files: dict[str, str]) -> dict[str, str | None]:
     read = [_file(text, path) for path, text in files.items()]
     sites = [site for file in read for site in find_sites(file)]
     kustomizations = [file for file in read if kustomize.is_kustomization(file.path)]
-    shadowed = kustomize.shadow(sites, kustomizations)
+    shadowed = kustomize_build.shadow(sites, kustomizations)
     assert [site.parts for site in shadowed] == [site.parts for site in sites]
     return {
         f"{site.file} {site.reference}" if site.format == "kustomize" else site.file: site.shadowed_by

@@ -1,0 +1,352 @@
+"""Gitea and Forgejo, by requests: https://docs.gitea.com/api, and each server's ``/swagger.v1.json``.
+
+What is Gitea's own:
+
+* A draft is one by its title (``WIP: …``); the prefix belongs to ``draft``, not to ``title``.
+* Lists cannot be filtered by head, so ``find`` reads the open ones and the last few hundred others.
+* Only an administrator of the repository may read whether the base wants heads that are up to
+  date: ``must_be_current`` is false for everybody else's token.
+* Whether auto-merge is armed is told by the timeline alone.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote
+
+from promoter.errors import DeniedError
+from promoter.forges import gitea_land, gitea_read
+from promoter.forges.calls import CallFailedError
+from promoter.forges.gitea_calls import Client
+from promoter.forges.port import Condition, ForgeRefusedError, PullRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from promoter.forges.calls import Connection
+    from promoter.forges.port import CheckState, MergeMethod, Proposal
+
+Json = dict[str, Any]
+
+_LONGEST_TITLE = 255
+_CLOSED_PAGES = 6  # of 50
+_CLOCK_SKEW = timedelta(minutes=2)
+_LABEL_COLOR = "#ededed"
+_LONGEST_LABEL = 50
+
+
+class Gitea:
+    """One repository on Gitea or Forgejo. Raises what ``Forge`` says."""
+
+    name = "gitea"
+    longest_title = _LONGEST_TITLE - len(gitea_read.DRAFT)
+    # Gitea has no limit; proxies before it mostly take 1 MB, and JSON makes text longer.
+    longest_body = 262_144
+
+    def __init__(self, connection: Connection) -> None:
+        self._client = Client(connection)
+        self._watch = gitea_land.Watch()
+
+    def find(self, branch: str) -> Sequence[PullRequest]:
+        """The open pull request from this branch and the last ones before it, newest first."""
+        doing = f"looking for pull requests from {branch}"
+
+        def ours(pulls: Sequence[Json]) -> list[Json]:
+            return [one for one in pulls if gitea_read.is_own(one) and gitea_read.branch_of(one) == branch]
+
+        found = ours(self._pulls(doing, {"state": "open"}))
+        query = {"state": "closed", "sort": "recentclose"}
+        read = 0
+        for number in range(1, _CLOSED_PAGES + 1):
+            pulls, total = self._client.page(doing, "/pulls", number, query)
+            read += len(pulls)
+            found += ours(pulls)
+            if ours(pulls) or not pulls or read >= total:
+                break
+        heads = self._heads(doing, branch) if found else {}
+        return [self._seen(doing, one, heads) for one in sorted(found, key=_number, reverse=True)]
+
+    def open_below(self, prefix: str) -> Sequence[PullRequest]:
+        """The open pull requests whose branch starts with the prefix, oldest first."""
+        doing = "listing the open pull requests"
+        found = [
+            one
+            for one in self._pulls(doing, {"state": "open"})
+            if gitea_read.is_own(one) and gitea_read.branch_of(one).startswith(prefix)
+        ]
+        heads = self._heads(doing, prefix) if found else {}
+        return [self._seen(doing, one, heads) for one in sorted(found, key=_number)]
+
+    def push_options(self, proposal: Proposal) -> Sequence[str]:  # noqa: ARG002 - the port's signature
+        """None: the API does it."""
+        return ()
+
+    def create(self, proposal: Proposal, pushed: str = "") -> PullRequest:  # noqa: ARG002 - the port's signature
+        """Open it, once, even where an answer is lost. Gitea would open an empty one, too."""
+        doing = f"opening the pull request from {proposal.branch}"
+        self._require_difference(doing, proposal)
+        data = {
+            "head": proposal.branch,
+            "base": proposal.base,
+            "title": gitea_read.titled(proposal.title, draft=proposal.draft),
+            "body": proposal.body,
+        }
+
+        def there() -> Json | None:
+            opened = self._pulls(doing, {"state": "open", "base_branch": proposal.base})
+            return next(
+                (
+                    one
+                    for one in opened
+                    if gitea_read.is_own(one) and gitea_read.branch_of(one) == proposal.branch
+                ),
+                None,
+            )
+
+        try:
+            pull = self._client.post(doing, "/pulls", data, expects=(404, 409, 422), recheck=there)
+        except CallFailedError as error:
+            if error.status == 404:
+                self._client.require_pulls(doing)
+            reason = "exists" if error.status == 409 else "refused"
+            raise self._client.refusal(doing, error, reason) from None
+        if proposal.draft and not pull["draft"]:
+            raise ForgeRefusedError(
+                f"{doing}: it is open, but no draft: the server takes none from titles with WIP:",
+                next_step="set pull-request.draft to false, or WORK_IN_PROGRESS_PREFIXES in Gitea's settings",
+                reason="draft",
+            )
+        return gitea_read.pull_request(pull, ())
+
+    def update(self, pull_request: PullRequest, title: str, body: str) -> None:
+        """Set title and body; a draft stays one."""
+        data = {"title": gitea_read.titled(title, draft=pull_request.draft), "body": body}
+        self._client.patch(f"updating pull request {pull_request.number}", _path(pull_request), data)
+
+    def comment(self, pull_request: PullRequest, text: str) -> None:
+        """Say something below it, once, even where an answer is lost."""
+        doing = f"commenting on pull request {pull_request.number}"
+        path = f"/issues/{pull_request.number}/comments"
+        since = (self._client.clock - _CLOCK_SKEW).isoformat(timespec="seconds")
+
+        def said() -> Json | None:
+            return next(
+                (one for one in self._client.get(doing, path, {"since": since}) if one["body"] == text), None
+            )
+
+        self._client.post(doing, path, {"body": text}, recheck=said)
+
+    def close(self, pull_request: PullRequest) -> None:
+        """Close it without merging; the branch stays."""
+        self._client.patch(
+            f"closing pull request {pull_request.number}", _path(pull_request), {"state": "closed"}
+        )
+
+    def add_labels(self, pull_request: PullRequest, labels: Sequence[str]) -> None:
+        """Add labels by name; those that neither repository nor organization has are created.
+
+        Gitea 1.22 and newer take names (https://github.com/go-gitea/gitea/pull/30943).
+        """
+        doing = f"labelling pull request {pull_request.number}"
+        path = f"/issues/{pull_request.number}/labels"
+        if long := [name for name in labels if len(name) > _LONGEST_LABEL]:
+            raise ForgeRefusedError(
+                f"{doing}: {', '.join(long)} is longer than the {_LONGEST_LABEL} characters that Gitea keeps",
+                next_step="name a shorter label",
+                reason="label",
+            )
+        has = self._client.post(doing, path, {"labels": list(labels)})
+        if absent := [name for name in labels if name not in {label["name"] for label in has or ()}]:
+            for name in absent:
+                self._create_label(doing, name)
+            self._client.post(doing, path, {"labels": absent})
+
+    def _create_label(self, doing: str, name: str) -> None:
+        try:
+            self._client.post(
+                doing, "/labels", {"name": name, "color": _LABEL_COLOR}, expects=(400, 404, 409, 422)
+            )
+        except CallFailedError as error:
+            step = f"create the label {name} in the repository"
+            raise self._client.refusal(doing, error, "label", step) from None
+
+    def add_assignees(self, pull_request: PullRequest, users: Sequence[str]) -> None:
+        """Assign people besides those who are."""
+        doing = f"assigning pull request {pull_request.number}"
+        possible = {
+            login.lower(): login for login in gitea_read.logins(self._client.get(doing, "/assignees"))
+        }
+        known = [possible[user.lower()] for user in users if user.lower() in possible]
+        present = gitea_read.logins(self._client.get(doing, _path(pull_request))["assignees"])
+        if not set(known) <= set(present):
+            everybody = sorted({*present, *known})
+            self._client.patch(doing, _path(pull_request), {"assignees": everybody})
+        if unknown := [user for user in users if user.lower() not in possible]:
+            raise ForgeRefusedError(
+                f"{doing}: {', '.join(unknown)} cannot be assigned",
+                next_step="name people who have an account there and write access to the repository",
+                reason="unknown-assignee",
+            )
+
+    def request_reviews(self, pull_request: PullRequest, users: Sequence[str], teams: Sequence[str]) -> None:
+        """Ask one by one, so that an unknown name stops nobody else."""
+        doing = f"asking for reviews of pull request {pull_request.number}"
+        refused: dict[str, str] = {}
+        asked: list[tuple[str, Json]] = [
+            *((user, {"reviewers": [user]}) for user in users),
+            *((f"team/{team}", {"team_reviewers": [team]}) for team in teams),
+        ]
+        for name, data in asked:
+            try:
+                path = f"{_path(pull_request)}/requested_reviewers"
+                self._client.post(doing, path, data, expects=(404, 422))
+            except CallFailedError as error:
+                refused[name] = error.message
+        if teams:
+            # Where the owner is no organization, Gitea passes over teams without a word.
+            pull = self._client.get(doing, _path(pull_request))
+            there = {team["name"].lower() for team in pull["requested_reviewers_teams"] or ()}
+            silent = [team for team in teams if team.lower() not in there]
+            refused = {f"team/{team}": "no team of the owner's" for team in silent} | refused
+        if refused:
+            told = "; ".join(f"{name}: {message}" for name, message in refused.items())
+            raise ForgeRefusedError(
+                f"{doing}: {told}",
+                next_step="name people and teams of the owner's who may read the repository, "
+                "and not the pull request's author",
+                reason="unknown-team"
+                if all(name.startswith("team/") for name in refused)
+                else "unknown-reviewer",
+            )
+
+    def condition(self, pull_request: PullRequest) -> Condition:
+        """What stands between it and its base, as far as the token may see it."""
+        doing = f"reading the condition of pull request {pull_request.number}"
+        pull = self._client.get(doing, _path(pull_request))
+        opened = pull["state"] == "open"
+        conflicting = gitea_land.is_conflicting(self._client, pull, self._watch) if opened else None
+        protection = self._protection(doing, pull["base"]["ref"])
+        reviews = self._reviews(doing, pull)
+        standing = gitea_read.approvals(reviews)
+        head = pull_request.head  # Gitea notices a push a moment later
+        return Condition(
+            conflicting=conflicting,
+            behind=opened and self._is_behind(doing, pull),
+            must_be_current=bool(protection.get("block_on_outdated_branch")),
+            approved=gitea_read.is_approved(reviews, protection),
+            approved_head=any(review["commit_id"] == head for review in standing.values()),
+            approvers=tuple(standing),
+            checks=gitea_read.checks(self.statuses(head), protection),
+            auto_merge=opened and gitea_read.is_scheduled(gitea_land.timeline(self._client, pull)),
+        )
+
+    def land(
+        self, pull_request: PullRequest, method: MergeMethod, title: str, message: str
+    ) -> Literal["armed", "merged"]:
+        """Merge, or arm auto-merge, at ``pull_request.head`` only."""
+        return gitea_land.land(self._client, pull_request, method, title, message, self._watch)
+
+    def disarm(self, pull_request: PullRequest) -> None:
+        """Take auto-merge back; nothing happens where it is not armed."""
+        gitea_land.disarm(self._client, pull_request)
+
+    def statuses(self, commit: str) -> Mapping[str, CheckState]:
+        """The last status of each name."""
+        doing = f"reading the statuses of {commit[:12]}"
+        found = self._client.every(doing, f"/commits/{commit}/statuses")
+        return gitea_read.states_by_name(sorted(found, key=lambda one: int(one["id"])))
+
+    def set_status(
+        self, commit: str, context: str, state: Literal["pending", "success"], description: str
+    ) -> None:
+        """Set a commit status."""
+        doing = f"setting the status {context} of {commit[:12]}"
+
+        def known() -> None:
+            """Gitea answers a commit that it does not know with 500."""
+            self._client.get(doing, f"/git/commits/{commit}", {"stat": "false", "files": "false"})
+
+        data = {"state": state, "context": context, "description": description}
+        self._client.post(doing, f"/statuses/{commit}", data, recheck=known)
+
+    def default_branch(self) -> str:
+        """The branch that pull requests go to unless told otherwise."""
+        return str(self._client.get("reading the repository", "")["default_branch"])
+
+    # --- reading
+
+    def _pulls(self, doing: str, query: Mapping[str, str]) -> list[Json]:
+        try:
+            return self._client.every(doing, "/pulls", query, expects=(404,))
+        except CallFailedError:
+            self._client.require_pulls(doing)
+            return self._client.every(doing, "/pulls", query)
+
+    def _seen(self, doing: str, pull: Json, heads: Mapping[str, str]) -> PullRequest:
+        """A listed one; people's answers and an exact head matter only while it is open."""
+        if pull["state"] != "open":
+            return gitea_read.pull_request(pull, ())
+        head = heads.get(gitea_read.branch_of(pull), "")
+        return gitea_read.pull_request(pull, self._reviews(doing, pull), head)
+
+    def _reviews(self, doing: str, pull: Json) -> list[Json]:
+        return self._client.every(doing, f"/pulls/{pull['number']}/reviews")
+
+    def _heads(self, doing: str, prefix: str) -> dict[str, str]:
+        """The tips of all branches that start so: those in lists lag behind a push."""
+        path = f"/git/refs/heads/{quote(prefix.rstrip('/'))}"
+        try:
+            found = self._client.get(doing, path, expects=(404,))
+        except CallFailedError:
+            return {}
+        refs = found if isinstance(found, list) else [found]
+        return {ref["ref"].removeprefix("refs/heads/"): ref["object"]["sha"] for ref in refs}
+
+    def _require_difference(self, doing: str, proposal: Proposal) -> None:
+        path = f"/compare/{quote(proposal.base)}...{quote(proposal.branch)}"
+        try:
+            compared = self._client.get(doing, path, expects=(404,))
+        except CallFailedError as error:
+            names = (proposal.base, proposal.branch)
+            absent = [name for name in names if name not in self._heads(doing, name)]
+            step = f"check that there is a branch {' and one '.join(absent)}" if absent else None
+            raise self._client.refusal(doing, error, "refused", step) from None
+        if not compared["total_commits"]:
+            raise ForgeRefusedError(
+                f"{doing}: {proposal.branch} holds no commit that {proposal.base} has not",
+                next_step="nothing: there is nothing to promote",
+                reason="nothing-to-compare",
+            )
+
+    def _is_behind(self, doing: str, pull: Json) -> bool:
+        """Asked afresh: ``merge_base`` is worked out some time after each push."""
+        if pull["base"]["sha"] == pull["merge_base"]:
+            return False
+        query = {"sha": pull["base"]["sha"], "not": pull["head"]["sha"], "limit": "1"}
+        brief = {"stat": "false", "verification": "false", "files": "false"}
+        return bool(self._client.get(doing, "/commits", query | brief))
+
+    def _protection(self, doing: str, base: str) -> Json:
+        """The rules of the base; to all but administrators Gitea tells only the chief ones."""
+        try:
+            branch: Json = self._client.get(doing, f"/branches/{quote(base)}", expects=(404,))
+            name = branch.get("effective_branch_protection_name")
+            if not name:
+                return branch
+            rules: Json = self._client.get(doing, f"/branch_protections/{quote(name)}", expects=(404,))
+        except CallFailedError:
+            return {}
+        except DeniedError as error:
+            if error.reason != "permission":
+                raise
+            return branch
+        return rules
+
+
+def _path(pull_request: PullRequest) -> str:
+    return f"/pulls/{pull_request.number}"
+
+
+def _number(pull: Json) -> int:
+    return int(pull["number"])

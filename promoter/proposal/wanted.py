@@ -1,0 +1,254 @@
+"""What a pull request shall bring: images, each with the run that asked for it and how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from promoter.ci import parse_time
+from promoter.decide import Action, Policy, SiteHistory, judge
+from promoter.errors import ConfigError
+from promoter.image import looks_like_reference
+from promoter.intent import Origin, Request
+from promoter.message import trailers
+from promoter.options import Style
+from promoter.proposal.inert import restored
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from promoter.image import ImageReference
+    from promoter.options import BumpOptions
+
+_LONGEST_NUMBER = 18  # digits: what --order takes
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One image that a pull request shall bring.
+
+    ``options`` are those of its run that change how it is applied (see `options_of`).
+    """
+
+    image: ImageReference
+    app: str
+    origin: Origin
+    promoter_id: str
+    options: tuple[str, ...] = ()
+
+    @property
+    def slot(self) -> tuple[object, ...]:
+        """What it takes the place of: one image, at the sites that its run picked by marker or tag."""
+        picks = tuple(one for one in self.options if one.startswith(("marker=", "current=")))
+        return (*self.image.key, *picks)
+
+
+# --- the options of a run --------------------------------------------------------------------
+
+_FLAGS = ("pin", "drop-digest", "allow-downgrade", "again", "create", "only-marked", "strict")
+
+
+def options_of(options: BumpOptions) -> tuple[str, ...]:
+    """The options of ``bump``, as on its command line, that differ from their defaults and change the edits.
+
+    Where to look (environment, base, configuration) is not among them, nor what only says
+    how the run itself ends (``--strict-order``, ``--dry-run``).
+    """
+    given = {
+        "pin": options.style.pin,
+        "drop-digest": options.style.drop_digest,
+        "allow-downgrade": options.policy.allow_downgrade,
+        "again": options.policy.again,
+        "create": options.create,
+        "only-marked": options.only_marked,
+        "strict": options.strict,
+    }
+    return (
+        *(name for name in _FLAGS if given[name]),
+        *(("match=anywhere",) if options.anywhere else ()),
+        *(("missing=skip",) if options.skip_missing else ()),
+        *((f"marker={options.marker}",) if options.marker is not None else ()),
+        *(f"current={glob}" for glob in options.current),
+        *(f"exclude={glob}" for glob in options.exclude),
+    )
+
+
+def apply_options(options: BumpOptions, names: tuple[str, ...]) -> BumpOptions:
+    """The options as if they had been given with exactly these, the inverse of `options_of`.
+
+    Raises ConfigError for one that only another version of promoter knows.
+    """
+    listed: dict[str, list[str]] = {"marker": [], "current": [], "exclude": []}
+    for name in names:
+        key, equals, value = name.partition("=")
+        if equals and key in listed:
+            listed[key].append(value)
+        elif name not in (*_FLAGS, "match=anywhere", "missing=skip"):
+            raise ConfigError(
+                f"the pull request was made with the option {name!r}, which this promoter does not know",
+                next_step="use the version of promoter that opened it, or newer",
+                reason="unknown-option",
+            )
+    return replace(
+        options,
+        style=Style("pin" in names, "drop-digest" in names),
+        policy=replace(options.policy, allow_downgrade="allow-downgrade" in names, again="again" in names),
+        create="create" in names,
+        only_marked="only-marked" in names,
+        strict="strict" in names,
+        anywhere="match=anywhere" in names,
+        skip_missing="missing=skip" in names,
+        marker=listed["marker"][-1] if listed["marker"] else None,
+        current=tuple(listed["current"]),
+        exclude=tuple(listed["exclude"]),
+    )
+
+
+def options_for(template: BumpOptions, group: Sequence[Wanted]) -> BumpOptions:
+    """The options that apply the images of one run again; ``template`` says where to look.
+
+    Raises ConfigError for an option that is not known.
+    """
+    first = group[0]
+    request = Request(tuple(one.image for one in group), first.app)
+    return apply_options(replace(template, request=request, origin=first.origin), first.options)
+
+
+# --- in commits ------------------------------------------------------------------------------
+
+
+def trailers_of(environment: str, wanted: Iterable[Wanted]) -> list[tuple[str, str]]:
+    """The trailers of each run, one after the other, in the order of their first images."""
+    runs: dict[tuple[object, ...], list[Wanted]] = {}
+    for one in wanted:
+        runs.setdefault((one.promoter_id, one.app, one.origin, one.options), []).append(one)
+    return [
+        pair
+        for group in runs.values()
+        for pair in trailers(
+            environment,
+            group[0].app,
+            (one.image for one in group),
+            group[0].origin,
+            group[0].promoter_id,
+            group[0].options,
+        )
+    ]
+
+
+def wanted_from_trailers(pairs: Iterable[tuple[str, str]]) -> tuple[Wanted, ...]:
+    """What `trailers_of` wrote, but for actor and author, which trailers do not hold.
+
+    What is no trailer of ours, or no longer makes sense, is passed over.
+    """
+    return tuple(one for run in _runs(pairs) for one in _of_run(run))
+
+
+def trailers_for(pairs: Iterable[tuple[str, str]], image: ImageReference) -> dict[str, str]:
+    """The trailers of the run that brought an image; a squash of several runs has those of each.
+
+    Where no run names the image they are those of the only run, and none at all of several:
+    what another image's run says of its order would be wrong here.
+    """
+    runs = _runs(pairs)
+    named = [
+        run
+        for run in runs
+        for text in run.get("Promoter-Image", [])
+        if (one := looks_like_reference(text)) is not None and one.same_image(image)
+    ]
+    found = named[-1] if named else runs[0] if len(runs) == 1 else {}
+    return {key: values[-1] for key, values in found.items()}
+
+
+def _runs(pairs: Iterable[tuple[str, str]]) -> list[dict[str, list[str]]]:
+    """The trailers of each run: a ``Promoter-Id`` begins the next."""
+    runs: list[dict[str, list[str]]] = []
+    for key, value in pairs:
+        if key == "Promoter-Id":
+            runs.append({})
+        if runs and key.startswith("Promoter-"):
+            runs[-1].setdefault(key, []).append(restored(value))
+    return runs
+
+
+def _of_run(run: dict[str, list[str]]) -> list[Wanted]:
+    def last(key: str) -> str | None:
+        return run.get(f"Promoter-{key}", [None])[-1]
+
+    origin = Origin(
+        revision=last("Source"),
+        source_time=parse_time(last("Source-Time")),
+        order=_order(last("Order") or ""),
+        run_url=last("Run"),
+    )
+    images = [looks_like_reference(text) for text in run.get("Promoter-Image", [])]
+    return [
+        Wanted(
+            image,
+            last("App") or image.last_component,
+            origin,
+            last("Id") or "",
+            tuple(run.get("Promoter-Option", [])),
+        )
+        for image in images
+        if image is not None and (image.tag or image.digest)
+    ]
+
+
+def _order(text: str) -> tuple[str, int] | None:
+    namespace, _, number = text.rpartition("#")
+    is_number = number.isascii() and number.isdigit() and len(number) <= _LONGEST_NUMBER
+    return (namespace, int(number)) if namespace and is_number else None
+
+
+# --- two runs that want the same image --------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Merged:
+    """``wanted`` in a stable order: what was there keeps its place, what is new comes last.
+
+    ``superseded`` are ours that are older than what is wanted already; ``refused`` are ours
+    that a rule refuses, each with the reason: an older version but a newer build.
+    """
+
+    wanted: tuple[Wanted, ...]
+    superseded: tuple[Wanted, ...] = ()
+    refused: tuple[tuple[Wanted, str], ...] = ()
+
+
+def policy_of(wanted: Wanted) -> Policy:
+    """The policy that the options of its run make, where the image has no configured order."""
+    return Policy(allow_downgrade="allow-downgrade" in wanted.options, again="again" in wanted.options)
+
+
+def merge(
+    present: Sequence[Wanted], ours: Sequence[Wanted], policy: Callable[[Wanted], Policy] = policy_of
+) -> Merged:
+    """Both together; of one image the newer, by the rules of `promoter.decide.judge`.
+
+    The same reference stays as it is there; where nothing tells which is newer, ours wins.
+    Images that only ``present`` has are kept.
+    """
+    slots = {one.slot: one for one in present}
+    superseded, refused = [], []
+    for one in ours:
+        there = slots.get(one.slot)
+        if there is None:
+            slots[one.slot] = one
+            continue
+        verdict = judge(
+            (there.image.tag, there.image.digest),
+            (one.image.tag, one.image.digest),
+            build=one.origin.build,
+            history=SiteHistory(there.origin.build, ()),
+            policy=policy(one),
+        )
+        if verdict.action is Action.MOVE:
+            slots[one.slot] = one
+        elif verdict.action is Action.SUPERSEDED:
+            superseded.append(one)
+        elif verdict.action is Action.REFUSE:
+            refused.append((one, verdict.why))
+    return Merged(tuple(slots.values()), tuple(superseded), tuple(refused))

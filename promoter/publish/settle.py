@@ -1,0 +1,109 @@
+"""What belongs to a pull request besides head and text: labels, people, the gate, auto-merge.
+
+The promotion is there already: whatever cannot be done here is a warning, and the next
+run tries again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from promoter.errors import InterruptedRunError, PromoterError
+from promoter.outcome import Notice
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from promoter.config import Config
+    from promoter.forges.port import Condition, Forge, PullRequest
+    from promoter.gates import Gate
+    from promoter.publish.converge import Table
+    from promoter.publish.describe import Description
+
+GATE = "promoter/gate"
+_LONGEST_DESCRIPTION = 140  # GitHub's limit for a status
+
+
+def settle(
+    table: Table,
+    pull_request: PullRequest,
+    description: Description,
+    condition: Condition,
+    *,
+    pushed: bool,
+) -> tuple[list[Notice], bool]:
+    """Do what is left to do; returns the warnings and whether the pull request has been merged.
+
+    ``condition`` is how the pull request stood before this run, ``pushed`` says that its
+    head is new since.
+    """
+    forge, settings = table.forge, table.settings
+    notices: list[Notice] = []
+    _label_and_ask(table, pull_request, notices)
+    if pushed and condition.approvers:
+        _tried(notices, "asking for review again", lambda: _ask_again(forge, pull_request, condition))
+    if is_gated(table.desk.rules.config):
+        _tried(notices, "the gate's status", lambda: _show_gate(forge, pull_request.head, table.gates))
+    if settings.auto_merge is None or pull_request.draft:
+        return notices, False
+    landed: list[bool] = []
+    now = forge.condition(pull_request) if pushed else condition
+    if table.gates:
+        if now.auto_merge:
+            _tried(notices, "disarming auto-merge", lambda: forge.disarm(pull_request))
+        return notices, False
+    if (pushed and condition.approvers) or (now.approvers and not now.approved_head):
+        text = "the approval was given to an earlier head: auto-merge waits for another one"
+        notices.append(Notice("approval-of-older-head", text))
+        return notices, False
+    _tried(notices, "auto-merge", lambda: landed.append(_land(table, pull_request, description, now)))
+    return notices, any(landed)
+
+
+def is_gated(config: Config) -> bool:
+    """Whether heads carry the gate's status: all where any environment can close: the base may ask for it."""
+    return any(environment.freeze for environment in config.environments.values())
+
+
+def _label_and_ask(table: Table, pull_request: PullRequest, notices: list[Notice]) -> None:
+    """Only where nothing of it is there: what people took away since stays away."""
+    settings, forge = table.settings, table.forge
+    if settings.labels and not pull_request.labels.intersection(settings.labels):
+        _tried(notices, "labels", lambda: forge.add_labels(pull_request, settings.labels))
+    if settings.assignees and not pull_request.assignees:
+        _tried(notices, "assignees", lambda: forge.add_assignees(pull_request, settings.assignees))
+    asks = settings.reviewers or settings.team_reviewers
+    if asks and not pull_request.reviewers and not pull_request.reviewed:
+        users, teams = settings.reviewers, settings.team_reviewers
+        _tried(notices, "reviewers", lambda: forge.request_reviews(pull_request, users, teams))
+
+
+def _ask_again(forge: Forge, pull_request: PullRequest, condition: Condition) -> None:
+    forge.request_reviews(pull_request, condition.approvers, ())
+    people = ", ".join(f"@{name}" for name in condition.approvers)
+    forge.comment(pull_request, f"The head has changed since the approval by {people}: please look again.")
+
+
+def _show_gate(forge: Forge, head: str, gates: Sequence[Gate]) -> None:
+    state, text = ("pending", gates[0].message) if gates else ("success", "nothing stands against landing")
+    shown = forge.statuses(head).get(GATE)
+    if shown != {"pending": "pending", "success": "passed"}[state]:
+        forge.set_status(head, GATE, state, text[:_LONGEST_DESCRIPTION])  # type: ignore[arg-type]  # one of the two
+
+
+def _land(table: Table, pull_request: PullRequest, description: Description, now: Condition) -> bool:
+    """Arm auto-merge, or merge where nothing is left to wait for."""
+    method = table.settings.auto_merge
+    if method is None or now.auto_merge or now.queued or now.conflicting:
+        return False
+    return table.forge.land(pull_request, method, *description.landing) == "merged"
+
+
+def _tried(notices: list[Notice], what: str, do: Callable[[], object]) -> None:
+    try:
+        do()
+    except InterruptedRunError:
+        raise
+    except PromoterError as error:
+        hint = f" ({error.next_step})" if error.next_step else ""
+        notices.append(Notice(error.reason, f"{what}: {error.message}{hint}"))

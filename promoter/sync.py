@@ -1,0 +1,176 @@
+"""All open promotions brought up to date with the base: rebuilt, closed, gated, landed (DESIGN §9)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from promoter.errors import InterruptedRunError, PromoterError
+from promoter.git.branch import read_branch, trailers_of
+from promoter.outcome import Failed, Notice, Outcome
+from promoter.pipeline import closed_gates
+from promoter.proposal import marker as markers
+from promoter.proposal.branch_name import ALL
+from promoter.publish.converge import Converged, Table, converge, is_ready_but_behind
+from promoter.publish.draft import Desk
+from promoter.publish.existing import Known
+from promoter.publish.push import Publisher
+from promoter.rules import Rules, config_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from promoter.config import Config
+    from promoter.discover import Cache
+    from promoter.forges.port import Forge
+    from promoter.git.repository import Snapshot
+    from promoter.image import ImageReference
+    from promoter.options import BumpOptions
+    from promoter.outcome import RunStatus
+    from promoter.pipeline import Hands
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """An open one: its branch, environment and key. ``known`` is what a listing told of it."""
+
+    name: str
+    environment: str
+    key: str
+    known: Known | None
+
+
+@dataclass
+class _Run:
+    """What has come of it so far."""
+
+    hands: Hands
+    template: BumpOptions
+    forge: Forge
+    snapshot: Snapshot
+    publisher: Publisher
+    caches: dict[tuple[ImageReference, ...], Cache] = field(default_factory=dict)
+    results: dict[str, Converged] = field(default_factory=dict)
+    notices: list[Notice] = field(default_factory=list)
+    errors: list[PromoterError] = field(default_factory=list)
+
+
+def sync(template: BumpOptions, hands: Hands) -> Outcome:
+    """Go over all open promotions of the base branch; one that fails does not stop the others.
+
+    Only those of ``template``'s environment where it names one. Raises PromoterError where
+    not even a list of them can be had.
+    """
+    repository = hands.repository
+    snapshot = repository.open(template.base)
+    config = config_of(template, repository, snapshot)
+    run = _Run(hands, template, hands.forge(config), snapshot, Publisher(repository))
+    promotions = [one for one in _open(run, config) if template.environment in (None, one.environment)]
+    for promotion in promotions:
+        _bring_up_to_date(run, promotion)
+    _give_turn(run, promotions)
+    return _outcome(run)
+
+
+def _open(run: _Run, config: Config) -> Iterator[Promotion]:
+    """The open promotions, oldest first; those that nobody has rules for are told of."""
+    repository, base = run.hands.repository, run.snapshot.base
+    prefixes = sorted({one.pull_request.branch_prefix for one in config.environments.values()})
+    tips = repository.tips(*(f"refs/heads/{prefix}/*" for prefix in prefixes))
+    listed = _on_plain_git if run.forge.name == "git" else _on_forge
+    for promotion in listed(run, prefixes, tips):
+        if promotion.environment in config.environments:
+            yield promotion
+        else:
+            text = f"{promotion.name}: {base} has no environment {promotion.environment!r} any more"
+            run.notices.append(Notice("no-environment", f"{text}: close the pull request by hand"))
+
+
+def _on_forge(run: _Run, prefixes: list[str], tips: dict[str, str]) -> Iterator[Promotion]:
+    for prefix in prefixes:
+        for one in run.forge.open_below(f"{prefix}/"):
+            marker = markers.read(one.body)
+            if marker is not None and one.base == run.snapshot.base and one.branch in tips:
+                known = Known(tips[one.branch], (one,))
+                yield Promotion(one.branch, marker.environment, marker.key, known)
+
+
+def _on_plain_git(run: _Run, prefixes: list[str], tips: dict[str, str]) -> Iterator[Promotion]:  # noqa: ARG001 - as _on_forge
+    for name, tip in sorted(tips.items()):
+        branch = read_branch(run.hands.repository, run.snapshot, name, tip)
+        environments = trailers_of(branch.commits, "Promoter-Environment")
+        apps = trailers_of(branch.commits, "Promoter-App")
+        if environments and apps:
+            key = ALL if name.endswith(f"/{ALL}") else apps[0]
+            yield Promotion(name, environments[0], key, Known(tip, ()))
+
+
+def _bring_up_to_date(run: _Run, promotion: Promotion, *, bring_current: bool = False) -> None:
+    known: Known | None = promotion.known
+    attempt = 0
+    try:
+        while True:
+            attempt += 1
+            result = _attempt(run, promotion, known, attempt, bring_current=bring_current)
+            if result is not None:
+                break
+            known = None
+            run.snapshot = run.hands.repository.refresh(run.snapshot)
+    except InterruptedRunError:
+        raise
+    except PromoterError as error:
+        error.message = f"{promotion.name}: {error.message}"
+        run.errors.append(error)
+        return
+    run.results[promotion.name] = result
+    if result.report is not None and result.report.operation == "merged":
+        run.snapshot = run.hands.repository.refresh(run.snapshot)
+
+
+def _attempt(
+    run: _Run, promotion: Promotion, known: Known | None, attempt: int, *, bring_current: bool
+) -> Converged | None:
+    config = config_of(run.template, run.hands.repository, run.snapshot)
+    rules = Rules(config, config.environments[promotion.environment])
+    template = replace(run.template, environment=promotion.environment)
+    desk = Desk(run.hands.repository, template, rules, run.snapshot, run.hands.write_commit, run.caches)
+    gates = closed_gates(rules.environment)
+    table = Table(desk, run.forge, run.publisher, gates, attempt, bring_current=bring_current)
+    return converge(table, promotion.name, promotion.key, (), known)
+
+
+def _give_turn(run: _Run, promotions: list[Promotion]) -> None:
+    """Where heads must be up to date, the first that waits for nothing else is; the next after its merge."""
+    done = run.results
+    conditions = [(one, done[one.name].condition) for one in promotions if one.name in done]
+    demanding = [(one, condition) for one, condition in conditions if condition.must_be_current]
+    if any(condition.approved and not condition.behind for _, condition in demanding):
+        return
+    first = next((one for one, condition in demanding if is_ready_but_behind(condition)), None)
+    if first is not None:
+        _bring_up_to_date(run, replace(first, known=None), bring_current=True)
+
+
+def _outcome(run: _Run) -> Outcome:
+    reports = [one.report for one in run.results.values() if one.report is not None]
+    operations = {one.operation for one in reports}
+    error = run.errors[0] if run.errors else None
+    status: RunStatus = "unchanged"
+    if error is not None:
+        status = "refused" if error.exit_code in (4, 5, 6) else "failed"
+    elif "merged" in operations:
+        status = "promoted"
+    elif operations & {"created", "updated", "unchanged"}:
+        status = "proposed"
+    others = (Notice(one.reason, one.message, one.file, one.line) for one in run.errors[1:])
+    notices = (notice for one in run.results.values() for notice in one.notices)
+    return Outcome(
+        verb="sync",
+        status=status,
+        reason=error.reason if error is not None else ("synced" if reports else "nothing-open"),
+        base=run.snapshot.base,
+        commit_sha=run.snapshot.commit if status == "promoted" else None,
+        pull_requests=tuple(reports),
+        warnings=(*run.notices, *notices, *others),
+        error=Failed.of(error) if error is not None else None,
+    )
