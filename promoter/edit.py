@@ -91,6 +91,20 @@ def replacements(site: Site, version: Version) -> list[Replacement]:
     return [Replacement(scalar, text) for scalar, text in texts if _present(scalar) != text]
 
 
+def obstacle(site: Site, version: Version) -> str:
+    """Why the site's scalars cannot be written, empty where they can: what is known without the file."""
+    if site.is_new:
+        return ""
+    if any(outer.style == ">" for outer in site.within):
+        return "the document around it stands in a folded block scalar"
+    try:
+        changed = replacements(site, version)
+    except yamltext.EditError as error:
+        return str(error)
+    is_folded = any(replacement.scalar.style == ">" for replacement in changed)
+    return "the value stands in a folded block scalar" if is_folded else ""
+
+
 def _text(part: Part, value: str) -> str:
     """The whole text of the scalar around a new value."""
     if value and not value.startswith(part.implied):

@@ -37,6 +37,8 @@ _BUILT_LINE = re.compile(r"^[\s-]*[\"']?[\w.-]*image[\"']?\s*:\s*[^#]*\{\{", re.
 _VERSION = re.compile(r"\d|latest")
 _SPEAKS = re.compile(r"image|repo|registry|name", re.IGNORECASE)
 _LONGEST = 120
+# Without one of these nothing in a file is built from actions or variables, or encrypted.
+_MAY_BE_FILLED_IN = re.compile(r"\$[{(]|\{\{|ENC\[|\\")
 
 
 class Names:
@@ -69,34 +71,49 @@ def find(
     data: bytes,
     file: ManifestFile | UnreadableFileError | None,
     names: Names,
-    explained: set[int],
+    held: set[int],
 ) -> Iterator[Mention]:
-    """The mentions in one file, one a line. ``explained`` are the lines that sites account for."""
+    """The mentions in one file, one a line. ``held`` are the lines that its sites are written on."""
     text = file.text if isinstance(file, ManifestFile) else data.decode("utf-8-sig", "replace")
     lines = LINE_BREAK.split(text)
-    reasons: dict[int, str] = {}
+    words = [word for word in _words(text, lines, names) if word[0] not in held]
+    told = {number: why for number, why in _told_by_lines(lines, file) if number not in held}
+    filled: dict[int, str] = {}
     if isinstance(file, ManifestFile):
-        watched = explained_lines(file, FORMATS[:1])
-        reasons = dict.fromkeys(sorted(watched & _naming(text, lines, names)), _WATCHED)
-        for number, why in _filled_in_elsewhere(file):
-            if number not in explained:
-                reasons.setdefault(number, why)
+        for number, why in _filled_in_elsewhere(file) if _MAY_BE_FILLED_IN.search(text) else ():
+            if number not in held:
+                filled.setdefault(number, why)
+    if not (words or told or filled):
+        return
+    watched: dict[int, str] = {}
+    explained = held
+    if isinstance(file, ManifestFile):
+        # What formats explain besides the sites: looked for only where it matters.
+        naming = {number for number, *_ in words}
+        watched = dict.fromkeys(sorted(explained_lines(file, FORMATS[:1]) & naming), _WATCHED)
+        explained = explained_lines(file)
     loose = _Loose(file if isinstance(file, ManifestFile) else None)
-    for number, start, end, reference in _words(text, lines, names):
-        if number not in explained:
-            reasons.setdefault(number, _why(text, start, end, reference, loose, number))
-    for number, line in enumerate(lines, 1):
-        if number in explained or number in reasons:
-            continue
-        if _BUILT_LINE.match(line):
-            reasons[number] = _ACTION
-        elif _holds_an_image(line, file):
-            reasons[number] = _COMMENT
+    reasons = {number: why for number, why in filled.items() if number not in explained}
+    for number, start, end, reference in words:
+        if number not in explained and number not in reasons:
+            reasons[number] = _why(text, start, end, reference, loose, number)
+    reasons = {number: why for number, why in told.items() if number not in explained} | reasons | watched
     if isinstance(file, UnreadableFileError):
         place = f" (line {file.line})" if file.line else ""
         reasons = dict.fromkeys(reasons, f"the file cannot be read: {file.why}{place}")
     for number, why in sorted(reasons.items()):
         yield Mention(path, number, lines[number - 1].strip()[:_LONGEST], why)
+
+
+def _told_by_lines(
+    lines: list[str], file: ManifestFile | UnreadableFileError | None
+) -> Iterator[tuple[int, str]]:
+    """The lines that tell by themselves why the image on them is no site."""
+    for number, line in enumerate(lines, 1):
+        if "{{" in line and _BUILT_LINE.match(line):
+            yield number, _ACTION
+        elif _holds_an_image(line, file):
+            yield number, _COMMENT
 
 
 class _Loose:
@@ -129,10 +146,6 @@ def _words(text: str, lines: list[str], names: Names) -> Iterator[tuple[int, int
         number = bisect_right(starts, match.start())
         if names.hold(reference, lines[number - 1]):
             yield number, match.start(), match.start() + len(word), reference
-
-
-def _naming(text: str, lines: list[str], names: Names) -> set[int]:
-    return {number for number, *_ in _words(text, lines, names)}
 
 
 def _is_within_another(text: str, start: int, end: int) -> bool:

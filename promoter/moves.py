@@ -135,6 +135,8 @@ def _judged(wish: Wish, choice: Choice, histories: Mapping[str, Mapping[str, Sit
     verdict = judge(edit.current(site), version, build=wish.build, history=history, policy=wish.policy)
     if verdict.action is Action.MOVE and misfit:
         return replace(choice, status="refused", note=misfit, code="digest")
+    if verdict.action is Action.MOVE and (obstacle := edit.obstacle(site, version)):
+        return replace(choice, status="refused", note=obstacle, code="refused-site")
     status: dict[Action, Status] = {
         Action.MOVE: "move",
         Action.UNCHANGED: "unchanged",

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _GLOB_CHARACTERS = re.compile(r"[*?\[]")
+_NEVER = "(?!)"
 
 
 def matches(path: str, pattern: str) -> bool:
@@ -14,12 +19,17 @@ def matches(path: str, pattern: str) -> bool:
     ``*`` and ``?`` stay within one component, ``**`` spans any number of them, ``.`` is
     the whole repository.
     """
-    return pattern == "." or _compiled(pattern).match(path) is not None
+    return matches_any(path, (pattern,))
 
 
 def matches_any(path: str, patterns: tuple[str, ...]) -> bool:
     """Whether any of the patterns matches; False for none."""
-    return any(matches(path, pattern) for pattern in patterns)
+    return _compiled(patterns).match(path) is not None
+
+
+def matcher(patterns: tuple[str, ...]) -> Callable[[str], object]:
+    """What `matches_any` asks, for many paths: something true where any of the patterns matches."""
+    return _compiled(patterns).match
 
 
 def relative_to(path: str, roots: tuple[str, ...]) -> str:
@@ -44,9 +54,14 @@ def glob_text(text: str, pattern: str) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    expression = "".join(_translate(piece) for piece in _TOKENS.findall(pattern))
-    return re.compile(expression + r"(?:/.*)?\Z", re.DOTALL)
+def _compiled(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(map(_expression, patterns)) or _NEVER, re.DOTALL)
+
+
+def _expression(pattern: str) -> str:
+    if pattern == ".":
+        return ".*"
+    return "".join(_translate(piece) for piece in _TOKENS.findall(pattern)) + r"(?:/.*)?\Z"
 
 
 @lru_cache(maxsize=256)
@@ -80,5 +95,5 @@ def _character_class(inside: str) -> str:
     try:
         re.compile(expression)
     except re.error:  # a range that runs backwards, as [z-a], holds nothing
-        return "[^/]" if negated else "(?!)"
+        return "[^/]" if negated else _NEVER
     return expression

@@ -14,26 +14,48 @@ from promoter import mentions
 from promoter.discover.includers import Includers
 from promoter.edit import current, edit_file
 from promoter.outcome import FoundSite, Inventory
-from promoter.sites import argocd, explained_lines, find_sites, helm_values, kustomize, lines_of, substitute
+from promoter.sites import (
+    argocd,
+    find_sites,
+    flux,
+    helm_values,
+    is_manifest_name,
+    kustomize,
+    kustomize_build,
+    lines_of,
+    substitute,
+)
+from promoter.sites.image_string import without_mere_words
 from promoter.sites.model import ManifestFile, UnreadableFileError, read_manifest
 from promoter.yamltext import EditError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from promoter.discover.configured import Targets
     from promoter.edit import Version
     from promoter.outcome import SiteState
     from promoter.sites.model import Site
 
 # Without one of these no format finds anything: such a file is not parsed.
-_MAY_HOLD = re.compile(rb"image|repo|tag|digest|bundle|oci:|\$\{", re.IGNORECASE)
+_MAY_HOLD = re.compile(
+    rb"image|repo(?!rt)|tag(?!ing)|digest|bundle|oci:|\$\{|substituteFrom|\bConfigMap\b", re.IGNORECASE
+)
 
 _OTHER_TAG, _OTHER_DIGEST = "0.0.0-other", f"sha256:{'0' * 64}"
 
 
-def scan(files: Iterable[tuple[str, bytes]]) -> Inventory:
-    """What the files hold, given as (path, bytes)."""
-    contents = dict(files)
+def scan(files: Iterable[tuple[str, bytes]], targets: Targets | None = None) -> Inventory:
+    """What the files hold, given as (path, bytes). ``targets`` are those of the configuration.
+
+    Among the files are the ones that only a target names.
+    """
+    given = dict(files)
+    contents = {
+        path: data
+        for path, data in given.items()
+        if targets is None or is_manifest_name(path) or not targets.name(path)
+    }
     read: dict[str, ManifestFile] = {}
     unreadable: dict[str, UnreadableFileError] = {}
     for path, data in contents.items():
@@ -42,26 +64,46 @@ def scan(files: Iterable[tuple[str, bytes]]) -> Inventory:
                 read[path] = read_manifest(path, data)
             except UnreadableFileError as error:
                 unreadable[path] = error
-    sites = sorted(_sites(read, contents), key=lambda site: (site.file, site.line, site.where))
+    named = targets.sites(given) if targets is not None else []
+    configured = [site for file, own in named for site in _tried(file, own)]
+    sites = _with_configured(without_mere_words(_sites(read, contents)), configured)
+    sites.sort(key=lambda site: (site.file, site.line, site.where))
     names = mentions.Names(site.reference for site in sites)
-    explained: dict[str, set[int]] = {path: explained_lines(file) for path, file in read.items()}
-    for site in sites:
-        explained[site.file].add(site.line)
-        for part in site.parts if not site.within else ():
-            explained[site.file].update(lines_of(part.scalar, read[site.file].text))
+    held = _lines_held(sites, read)
     found = [
         mention
         for path, data in contents.items()
         for mention in mentions.find(
-            path, data, read.get(path) or unreadable.get(path), names, explained.get(path, set())
+            path, data, read.get(path) or unreadable.get(path), names, held.get(path, set())
         )
     ]
     return Inventory(
         tuple(_told(site) for site in sites),
         tuple(sorted(found, key=lambda mention: (mention.file, mention.line))),
-        len(contents),
+        len(given),
         len({site.reference.key for site in sites if site.reference.name}),
     )
+
+
+def _with_configured(sites: list[Site], configured: list[Site]) -> list[Site]:
+    """The sites with those of targets, which speak for the values that they name."""
+    named = {(site.file, part.scalar.start) for site in configured for part in site.parts}
+
+    def is_named(site: Site) -> bool:
+        return not site.within and any((site.file, part.scalar.start) in named for part in site.parts)
+
+    return [*configured, *(site for site in sites if not is_named(site))]
+
+
+def _lines_held(sites: Iterable[Site], read: dict[str, ManifestFile]) -> dict[str, set[int]]:
+    """The lines of each file that its sites are written on."""
+    held: dict[str, set[int]] = {}
+    for site in sites:
+        lines = held.setdefault(site.file, set())
+        lines.add(site.line)
+        for part in site.parts if not site.within and site.file in read else ():
+            lines.update(lines_of(part.scalar, read[site.file].text))
+    return held
 
 
 # --- sites ------------------------------------------------------------------------------
@@ -73,19 +115,21 @@ def _sites(read: dict[str, ManifestFile], contents: dict[str, bytes]) -> list[Si
     found = {path: find_sites(file) for path, file in read.items()}
     by_base = {path: list(_from_bases(file, read, contents)) for path, file in read.items()}
     everything = [site for path, own in found.items() for site in (*own, *by_base[path])]
-    reach_of = kustomize.reach(kustomizations)
-    setters = [setter for file in read.values() for setter in substitute.setters(file, reach_of)]
+    reach_of = kustomize_build.reach(kustomizations)
+    setters = substitute.setters_by_file(read.values(), reach_of)
     known = substitute.uses(read.values(), everything) if setters else ()
     sites: list[Site] = []
     for path, file in read.items():
-        filled = [site for one in setters if one.file == path for site in substitute.find(one, known)]
-        more = [*by_base[path], *filled]
+        more = [*by_base[path], *substitute.sites_of(setters.get(path, ()), known)]
         sites += find_sites(file, more=more) if more else found[path]
-    sites = [substitute.settled(site, setters) for site in sites]
+    setting = [setter for own in setters.values() for setter in own]
+    sites = [substitute.settled(site, setting) for site in sites]
     sites = argocd.shadow(sites, read.values())
     leading = {file.path: contents[file.path] for file in kustomizations}
+    applied = {path: data for path, data in contents.items() if flux.APPLIES in data}
+    parsed = [*kustomizations, *(read[path] for path in applied if path in read)]
     by_file: dict[str, list[Site]] = {path: [] for path in read}
-    for site in Includers(leading, kustomizations).shadow(sites):
+    for site in Includers(leading, parsed, applied).shadow(sites):
         by_file[site.file].append(site)
     return [site for path, file in read.items() for site in _tried(file, by_file[path])]
 

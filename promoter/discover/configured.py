@@ -8,14 +8,18 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from promoter import config_grammar, paths
+from promoter.discover.model import Scope
+from promoter.image import looks_like_reference
+from promoter.intent import app_of
 from promoter.sites import targets, with_shares
-from promoter.sites.model import ManifestFile, Site, UnreadableFileError, read_manifest
+from promoter.sites.model import ManifestFile, Site, UnreadableFileError, read_manifest, walk
+from promoter.yamltext import Scalar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from promoter.config import KeyPath, Target
-    from promoter.discover.model import Found, Scope
+    from promoter.config import Config, Environment, KeyPath, Target
+    from promoter.discover.model import Found
     from promoter.git.repository import Repository, Snapshot
     from promoter.image import ImageReference
 
@@ -112,3 +116,82 @@ def _holds(bound: _Bound, path: str, scope: Scope) -> bool:
 def _target_sites(file: ManifestFile, bounds: Iterable[_Bound]) -> list[Site]:
     sites = (targets.site(file, bound.image, **bound.keys) for bound in bounds)
     return with_shares(site for site in sites if site is not None)
+
+
+# --- Without an image at hand ---------------------------------------------------------------
+
+
+class Targets:
+    """The targets of all environments, whatever images they hold."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._patterns = tuple(
+            dict.fromkeys(
+                _fill(target.file, {"environment": name, "app": "*"})
+                for name in config.environments
+                for target in config.targets
+            )
+        )
+
+    def name(self, path: str) -> bool:
+        """Whether a target names this file."""
+        return paths.matches_any(path, self._patterns)
+
+    def sites(self, contents: Mapping[str, bytes]) -> list[tuple[ManifestFile, list[Site]]]:
+        """The files that targets name, among these (path, bytes), each with the sites there."""
+        files = [file for path, data in contents.items() if self.name(path) and (file := _parsed(path, data))]
+        found = []
+        for file in files:
+            sites = [site for one in self._config.environments.values() for site in self._sites(file, one)]
+            own = {(site.where, site.reference.name): site for site in sites}
+            found.append((file, list(own.values())))
+        return found
+
+    def _sites(self, file: ManifestFile, environment: Environment) -> list[Site]:
+        config = self._config
+        names = {name for one in config.targets for name in _names(one, environment, config, file)}
+        images = [image for name in sorted(names) if (image := looks_like_reference(name)) is not None]
+        scope = Scope(config, environment, {image: app_of(image, config) for image in images})
+        bounds = [bound for image in images for bound in _bind(scope, image)]
+        return _target_sites(file, [bound for bound in bounds if _holds(bound, file.path, scope)])
+
+
+def _parsed(path: str, data: bytes) -> ManifestFile | None:
+    try:
+        return read_manifest(path, data)
+    except UnreadableFileError:
+        return None
+
+
+def _names(target: Target, environment: Environment, config: Config, file: ManifestFile) -> Iterator[str]:
+    """The images that a target may hold in a file: its app is told by the file's path or by a key."""
+    name, path = (_fill(text, {"environment": environment.name}) for text in (target.image, target.file))
+    if "{app}" not in name:
+        yield name
+        return
+    apps = [app.name for app in config.apps]
+    for component in path.split("/"):
+        apps += _apps(component, file.path.split("/"))
+    keys = [
+        key for key in (target.tag, target.digest, target.reference) if key is not None and "{app}" in key
+    ]
+    if keys:
+        places = list(walk(file))
+        words = [place.keys[-1] for place in places if place.keys]
+        words += [place.node.value for place in places if isinstance(place.node, Scalar)]
+        for step in (step for key in keys for step in config_grammar.parse_key_path(key)):
+            apps += _apps(step[1] if isinstance(step, tuple) else str(step), words)
+    yield from (_fill(name, {"app": app}) for app in apps)
+
+
+def _apps(template: str, words: Iterable[str]) -> Iterator[str]:
+    """What ``{app}`` may stand for, where one of the words is the template filled in."""
+    if "{app}" not in template:
+        return
+    pieces = [re.escape(piece).replace(r"\*", ".*") for piece in template.split("{app}")]
+    pattern = re.compile("(?P<app>.+)".join(pieces[:2]) + "".join(f"(?P=app){piece}" for piece in pieces[2:]))
+    for word in words:
+        match = pattern.fullmatch(word)
+        if match is not None:
+            yield match["app"]

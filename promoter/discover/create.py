@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from promoter import paths, yamltext
 from promoter.errors import NotFoundError
 from promoter.image import ImageReference
-from promoter.sites import find_sites, kustomize
+from promoter.sites import find_sites, kustomize, kustomize_build
 from promoter.sites.model import ManifestFile, Site, UnreadableFileError, document_label, read_manifest
 from promoter.yamltext import Mapping
 
@@ -73,7 +73,7 @@ def _places(
     return [
         (site, name)
         for site in (*candidates, *inherited)
-        for name in kustomize.leaving(root, site, kustomizations)
+        for name in kustomize_build.leaving(root, site, kustomizations)
         if ImageReference(name).same_image(image)
     ]
 
@@ -116,7 +116,8 @@ def _outside(
     needles = [image.search_text.encode() for image in images]
     for _ in range(_MOST_LEVELS):
         trees = [*own, *(file for file in files.values() if kustomize.is_kustomization(file.path))]
-        wanted = {path for path in kustomize.included(trees) if _is_outside(path, scope)} - asked - {*files}
+        named = {path for path in kustomize_build.included(trees) if _is_outside(path, scope)}
+        wanted = named - asked - {*files}
         if not wanted:
             break
         asked |= wanted

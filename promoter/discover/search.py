@@ -7,27 +7,30 @@ the bytes first, without its registry host, which is often a key of its own.
 from __future__ import annotations
 
 import re
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from promoter import paths
 from promoter.discover import base_values
 from promoter.discover.includers import Includers
+from promoter.rules import CONFIG_FILE
 from promoter.sites import (
     EVERYWHERE,
     FORMATS,
     argocd,
     find_sites,
+    flux,
     helm_values,
     is_manifest_name,
     kustomize,
+    kustomize_build,
     markers,
     substitute,
 )
 from promoter.sites.model import ManifestFile, Site, UnreadableFileError, read_manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from promoter.discover.model import Cache, Finder, Found, Scope
     from promoter.git.repository import Entry, Repository, Snapshot
@@ -44,26 +47,27 @@ def search_environment(
 ) -> None:
     """Add the sites of these images that stand in the environment, and the mentions that cannot be read."""
     prefixes = [paths.literal_prefix(path) for path in scope.environment.paths]
-    entries = [entry for entry in repository.files(snapshot, prefixes) if _in_scope(entry.path, scope)]
+    listed = repository.files(snapshot, [*prefixes, *base_values.above(prefixes)])
+    entries = _in_scope(listed, scope)
     found.looked_at = len(entries)
     needles = {image: image.search_text.encode() for image in images}
     mark = scope.marker.encode() if scope.marker else None
-    texts = tuple(text for image in images for text in _search_texts(image))
-    looked_for = (*texts, *([mark] if mark else ()))
-    _fill(cache, repository, entries, looked_for)
+    may_name = _looking_for(images, mark)
+    _fill(cache, repository, entries, may_name)
     contents = [cache.contents[entry.blob] for entry in entries]
     substituting = any(substitute.SUBSTITUTES in content for content in contents if content)
     find = partial(find_sites, formats=EVERYWHERE if scope.anywhere else FORMATS)
     files: list[ManifestFile] = []
     # The kustomizations; those without the image are parsed where they matter.
     leading: dict[str, bytes] = {}
+    applied: dict[str, bytes] = {}  # the same of Flux
     for entry in entries:
         content = cache.contents[entry.blob]
         if content is None or cache.is_aside(entry.blob, substituting=substituting):
             continue
-        if kustomize.is_kustomization(entry.path):
-            leading[entry.path] = content
-            if not (substituting or scope.create or _holds_any(content, looked_for)):
+        if kustomize.is_kustomization(entry.path) or flux.APPLIES in content:
+            (leading if kustomize.is_kustomization(entry.path) else applied)[entry.path] = content
+            if not (substituting or scope.create or may_name(content)):
                 continue
         try:
             file = read_manifest(entry.path, content)
@@ -74,15 +78,17 @@ def search_environment(
         found.files[entry.path] = (entry, file)
         found.finders[entry.path] = find
     kustomizations = [file for file in files if file.path in leading]
-    sites = _with_substitutes([site for file in files for site in find(file)], kustomizations, found, find)
+    sites = [site for file in files for site in find(file)]
     if not scope.marker:
-        named = base_values.add_sites(repository, snapshot, entries, texts, cache, found)
+        named = base_values.add_sites(repository, listed, entries, may_name, cache, found)
         sites = [site for site in sites if site.file not in named]
         sites += [site for part in named.values() for site in part]
+    sites = _with_substitutes(sites, kustomizations, found, find)
+    if not scope.marker:
         # What shadows a site does not depend on other images; they are many, and leave here.
         sites = [site for site in sites if any(site.reference.same_image(image) for image in images)]
     sites = argocd.shadow(sites, [file for _, file in found.files.values()])
-    _share_out(Includers(leading, kustomizations).shadow(sites), scope, images, found)
+    _share_out(Includers(leading, kustomizations, applied).shadow(sites), scope, images, found)
 
 
 def _share_out(sites: list[Site], scope: Scope, images: Sequence[ImageReference], found: Found) -> None:
@@ -101,25 +107,27 @@ def _with_substitutes(
     sites: list[Site], kustomizations: Sequence[ManifestFile], found: Found, find: partial[list[Site]]
 ) -> list[Site]:
     """The sites with those in values that Flux fills into other files of the environment."""
-    files = [file for _, file in found.files.values()]
-    setting = [file for file in files if substitute.SUBSTITUTES.decode() in file.text]
-    if not setting:
+    files = {path: file for path, (_, file) in found.files.items()}
+    reach_of = kustomize_build.reach(kustomizations)
+    setters = substitute.setters_by_file(files.values(), reach_of)
+    if not setters:
         return [substitute.settled(site, ()) for site in sites]
-    known, reach_of = substitute.uses(files, sites), kustomize.reach(kustomizations)
+    known = substitute.uses(files.values(), sites)
 
     def find_more(file: ManifestFile) -> list[Site]:
-        setters = substitute.setters(file, reach_of)
-        return find(file, more=[site for setter in setters for site in substitute.find(setter, known)])
+        everything = (files | {file.path: file}).values()
+        own = substitute.setters_by_file(everything, reach_of).get(file.path, ())
+        return find(file, more=substitute.sites_of(own, known))
 
-    again = {file.path: find_more(file) for file in setting}
+    again = {path: find(files[path], more=substitute.sites_of(own, known)) for path, own in setters.items()}
     found.finders.update(dict.fromkeys(again, find_more))
     own = [site for site in sites if site.file not in again]
     order = {path: number for number, path in enumerate(found.files)}
     everything = sorted(
         own + [site for part in again.values() for site in part], key=lambda site: order[site.file]
     )
-    setters = [setter for file in setting for setter in substitute.setters(file, reach_of)]
-    return [substitute.settled(site, setters) for site in everything]
+    setting = [setter for own in setters.values() for setter in own]
+    return [substitute.settled(site, setting) for site in everything]
 
 
 def _select_marked(found: Found, policy: str, image: ImageReference) -> None:
@@ -131,45 +139,71 @@ def _select_marked(found: Found, policy: str, image: ImageReference) -> None:
     found.finders = {path: selecting(find) for path, find in found.finders.items()}
 
 
-def _in_scope(path: str, scope: Scope) -> bool:
-    return (
-        is_manifest_name(path)
-        and paths.matches_any(path, scope.environment.paths)
-        and not paths.matches_any(path, scope.config.exclude + scope.exclude)
-    )
-
-
-def _fill(cache: Cache, repository: Repository, entries: Sequence[Entry], needles: tuple[bytes, ...]) -> None:
-    """Read what is new. What leads to other files or overrides them is kept whatever it mentions."""
-    kept = {
-        entry.blob
+def _in_scope(entries: Iterable[Entry], scope: Scope) -> list[Entry]:
+    included = paths.matcher(scope.environment.paths)
+    excluded = paths.matcher(scope.config.exclude + scope.exclude)
+    return [
+        entry
         for entry in entries
-        if kustomize.is_kustomization(entry.path) or argocd.is_source_file(entry.path)
-    }
-    path_of = {entry.blob: entry.path for entry in entries if entry.blob not in cache.contents}
+        if is_manifest_name(entry.path)
+        and entry.path != CONFIG_FILE
+        and included(entry.path)
+        and not excluded(entry.path)
+    ]
+
+
+def _fill(
+    cache: Cache, repository: Repository, entries: Sequence[Entry], may_name: Callable[[bytes], bool]
+) -> None:
+    """Read what is new. What leads to other files or overrides them is kept whatever it mentions."""
+    kept = {entry.blob for entry in entries if _leads(entry.path.rpartition("/")[2])}
+    new = [entry for entry in entries if entry.blob not in cache.contents]
+    path_of = {entry.blob: entry.path for entry in new}
+    others: dict[str, list[str]] = {}  # the further paths of the same content
+    for entry in new:
+        if path_of[entry.blob] != entry.path:
+            others.setdefault(entry.blob, []).append(entry.path)
     for blob, content in repository.read(path_of):
-        wanted = blob in kept or any(needle in content for needle in (*needles, substitute.SUBSTITUTES))
-        if not wanted and substitute.USES in content:
+        wanted = blob in kept or may_name(content)
+        wanted = wanted or substitute.SUBSTITUTES in content or flux.APPLIES in content
+        if not wanted and (substitute.USES in content or substitute.CONFIG_MAP in content):
             cache.only_uses.add(blob)
-        if not wanted and helm_values.may_override(path_of[blob], content):
+        named = (path_of[blob], *others.get(blob, ()))
+        if not wanted and any(helm_values.may_override(path, content) for path in named):
             cache.only_tags.add(blob)
         wanted = wanted or blob in cache.only_uses or blob in cache.only_tags
         cache.contents[blob] = content if wanted else None
 
 
-_ENDS = ('"', "'", "\n", "\r", " ", "/\n", '/"', ",", "}")
+@lru_cache
+def _leads(name: str) -> bool:
+    """Whether a file of this name tells of other files."""
+    return kustomize.is_kustomization(name) or argocd.is_source_file(name)
 
 
-def _search_texts(image: ImageReference) -> Iterator[bytes]:
-    """Texts of which every file that names the image holds one.
+# What may stand behind the value of a registry key.
+_END = rb"""(?:["'\n\r ,}]|/[\n"])"""
+
+
+def _looking_for(images: Iterable[ImageReference], mark: bytes | None) -> Callable[[bytes], bool]:
+    """Tells whether a file may name one of the images, or bear the marker.
 
     A registry key may hold more than the host: ``registry: ghcr.io/acme``, ``repository: api``.
     """
-    yield image.search_text.encode()
+    # Some write JSON with escaped slashes.
+    texts = [re.escape(image.search_text.encode()).replace(b"/", rb"\\?/") for image in images]
+    texts += [re.escape(registry.encode()) + _END for image in images for registry in _registries(image)]
+    texts += [re.escape(mark)] if mark else []
+    # Each by itself: what begins with a fixed text is found fast, an alternation is not.
+    searches = [re.compile(text).search for text in dict.fromkeys(texts)]
+    return lambda content: any(search(content) for search in searches)
+
+
+def _registries(image: ImageReference) -> Iterator[str]:
+    """The registry with the leading components of the image's path, as a registry key may hold them."""
     registry, repository = image.key
     parts = repository.split("/")
-    for count in range(1, len(parts)):
-        yield from (f"{registry}/{'/'.join(parts[:count])}{end}".encode() for end in _ENDS)
+    return ("/".join((registry, *parts[:count])) for count in range(1, len(parts)))
 
 
 def _refuse(
@@ -183,10 +217,6 @@ def _refuse(
     for image, needle in needles.items():
         if _mentions(content, needle) or (mark and mark in content):
             found.unreadable.setdefault(image, []).append(error)
-
-
-def _holds_any(content: bytes, texts: Sequence[bytes]) -> bool:
-    return any(text in content for text in texts)
 
 
 def _mentions(content: bytes, needle: bytes) -> bool:

@@ -8,6 +8,7 @@ of a ConfigMap that it reads, are found as any other values are.
 
 from __future__ import annotations
 
+import posixpath
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from promoter import yamltext
 from promoter.image import ImageReference, looks_like_reference
 from promoter.sites.image_string import duplicate_problem
 from promoter.sites.kustomize import image_entries
+from promoter.sites.kustomize_build import Overlay, overlay
 from promoter.sites.model import ManifestFile, Part, Site, document_label, stands_again
 from promoter.sites.split import read_fields
 from promoter.yamltext import Mapping, Scalar, Sequence
@@ -22,6 +24,8 @@ from promoter.yamltext import Mapping, Scalar, Sequence
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+APPLIES = b"kustomize.toolkit.fluxcd.io"  # stands in every file with a Kustomization
+KUSTOMIZATION = ("kustomize.toolkit.fluxcd.io/", "Kustomization")
 _OCI = "oci://"
 
 
@@ -36,8 +40,8 @@ def find(file: ManifestFile, claimed: set[int]) -> Iterator[Site]:
         spec = yamltext.get(root, "spec")
         if not isinstance(spec, Mapping):
             continue
-        if is_kind(root, "kustomize.toolkit.fluxcd.io/", "Kustomization"):
-            yield from _flux_entries(file, spec, where, claimed)
+        if is_kind(root, *KUSTOMIZATION):
+            yield from _flux_entries(file, spec, where, claimed, by_name=True)
             yield from _substituted_references(file, spec, where, claimed)
         elif is_kind(root, "helm.toolkit.fluxcd.io/", "HelmRelease"):
             for holder, place in _post_renderers(spec, where):
@@ -52,8 +56,10 @@ def is_kind(root: Mapping, group: str, kind: str) -> bool:
     return version.startswith(group) and yamltext.scalar_value(yamltext.get(root, "kind")) == kind
 
 
-def _flux_entries(file: ManifestFile, holder: Mapping, where: str, claimed: set[int]) -> Iterator[Site]:
-    for site in image_entries(file.path, holder, where, claimed):
+def _flux_entries(
+    file: ManifestFile, holder: Mapping, where: str, claimed: set[int], *, by_name: bool = False
+) -> Iterator[Site]:
+    for site in image_entries(file.path, holder, where, claimed, by_name=by_name):
         yield replace(site, format="flux")
 
 
@@ -64,6 +70,31 @@ def _post_renderers(spec: Mapping, where: str) -> Iterator[tuple[Mapping, str]]:
         holder = yamltext.get(renderer, "kustomize") if isinstance(renderer, Mapping) else None
         if isinstance(holder, Mapping):
             yield holder, f"{where}.postRenderers[{index}].kustomize"
+
+
+def overlays(file: ManifestFile) -> Iterator[Overlay]:
+    """What the Kustomizations of a file put on top of the directories that they build."""
+    for number, _, spec in kustomizations(file):
+        yield overlay(file, f"{file.path}#{number}", directory(spec), spec)
+
+
+def kustomizations(file: ManifestFile) -> Iterator[tuple[int, Mapping, Mapping]]:
+    """The documents of a file that are Flux's Kustomizations: number, root and spec."""
+    for number, root in enumerate(file.documents if KUSTOMIZATION[0] in file.text else ()):
+        spec = yamltext.get(root, "spec") if isinstance(root, Mapping) else None
+        if isinstance(root, Mapping) and isinstance(spec, Mapping) and is_kind(root, *KUSTOMIZATION):
+            yield number, root, spec
+
+
+def directory(spec: Mapping) -> str:
+    """The directory that a Kustomization builds."""
+    return as_directory(yamltext.scalar_value(yamltext.get(spec, "path")) or ".")
+
+
+def as_directory(written: str) -> str:
+    """A ``spec.path`` as a path in the repository; its root is empty."""
+    path = posixpath.normpath(written or ".").lstrip("/")
+    return "" if path == "." else path
 
 
 def substitutes(spec: Mapping) -> Mapping | None:

@@ -23,22 +23,24 @@ if TYPE_CHECKING:
     from promoter.sites.fields import Field, Fields
 
 _CHART = "Chart.yaml"
-_BASES = ("values.yaml", "values.yml")
+BASES = ("values.yaml", "values.yml")
 _WORDS = (b"tag", b"Tag", b"TAG", b"digest", b"Digest")
 
 
 def may_override(path: str, content: bytes) -> bool:
     """Whether a file may be a values file that holds a tag: told without parsing it."""
-    name = posixpath.basename(path)
+    name = path.rpartition("/")[2]
+    if "values" not in name and b"apiVersion" in content:  # this alone tells of most files
+        return False
     if not name.endswith((".yaml", ".yml")) or name == _CHART or "/templates/" in f"/{path}":
         return False
-    return ("values" in name or b"apiVersion" not in content) and any(word in content for word in _WORDS)
+    return any(word in content for word in _WORDS)
 
 
 def looked_for(path: str) -> list[str]:
     """The files that tell which bases a values file has."""
     names = [posixpath.join(one, _CHART) for one in _directories(path)]
-    return names + [posixpath.join(one, base) for one in _directories(path) for base in _BASES]
+    return names + [posixpath.join(one, base) for one in _directories(path) for base in BASES]
 
 
 def bases(path: str, existing: Container[str]) -> list[str]:
@@ -48,7 +50,7 @@ def bases(path: str, existing: Container[str]) -> list[str]:
     places = [here] if chart is None else [here, chart]
     if chart != here:
         places += above[:1]  # the values file of a chart itself has nothing above it
-    named = [posixpath.join(one, base) for one in dict.fromkeys(places) for base in _BASES]
+    named = [posixpath.join(one, base) for one in dict.fromkeys(places) for base in BASES]
     return [one for one in named if one != path and one in existing]
 
 

@@ -6,6 +6,7 @@ volumes and every ``image:`` string, ``${VAR:-default}`` too; ``docs/reference/f
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from promoter.image import ImageReference, looks_like_reference
@@ -14,13 +15,17 @@ from promoter.sites.model import ManifestFile, Part, Place, Site, walk
 from promoter.yamltext import Scalar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 CONTAINER_LISTS = frozenset({"containers", "initContainers", "ephemeralContainers"})
 
 # Keys beside an image that hold a name which is no reference, or only one part of it.
 _NEVER = frozenset({"imagepullsecrets", "imagepullpolicy", "pullsecrets"})
 _PART_ONLY = frozenset({"host", "pullpolicy", "newtag"})
+# Where formats put images besides container lists: Compose's services, Tekton's and Argo Workflows' steps.
+_PLACES = re.compile(
+    r"\.(?:services\..+|(?:steps|sidecars)\[[^\]]*\]|stepTemplate|container|script)\.image\Z", re.IGNORECASE
+)
 
 
 def find(file: ManifestFile, claimed: set[int]) -> Iterator[Site]:
@@ -50,6 +55,22 @@ def find(file: ManifestFile, claimed: set[int]) -> Iterator[Site]:
 def is_container_image(place: Place) -> bool:
     """Whether this is ``image`` of an item of a container list."""
     return len(place.keys) > 1 and place.keys[-1] == "image" and place.keys[-2] in CONTAINER_LISTS
+
+
+def without_mere_words(sites: Iterable[Site]) -> list[Site]:
+    """The sites but those that any word would be: ``image: {type: string}`` in a schema.
+
+    A name of one component without a version counts where a format puts an image, and where
+    another site holds the same image.
+    """
+    listed = list(sites)
+    images = {site.reference.key for site in listed if not _is_mere_word(site)}
+    return [site for site in listed if not _is_mere_word(site) or site.reference.key in images]
+
+
+def _is_mere_word(site: Site) -> bool:
+    is_word = "/" not in site.reference.name and _is_bare(site.reference)
+    return is_word and site.format == "image" and not _PLACES.search(site.where)
 
 
 def duplicate_problem(line: int | None) -> str | None:

@@ -38,6 +38,18 @@ def read(scalar: Scalar) -> tuple[ImageReference, Part] | None:
     return reference, Part("tag" if reference.tag else "digest", scalar, before, after)
 
 
+def read_default(text: str) -> tuple[str, str, str] | None:
+    """What a field says when every variable in it takes its default, and the text before and after that.
+
+    None where a variable has no default, or an empty one, and where the text is in pieces.
+    """
+    places = _places(text)
+    if not places or not _adjoin(places):
+        return None
+    start, end = places[0], places[-1] + 1
+    return text[start:end], text[:start], text[end:]
+
+
 def _places(text: str) -> list[int] | None:
     """Where the characters stand that remain when every variable takes its default."""
     places: list[int] = []

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 
 from promoter import yamltext
 from promoter.image import ImageReference, looks_like_reference
+from promoter.sites import fields
 from promoter.sites.image_string import duplicate_problem
 from promoter.sites.model import ManifestFile, Part, Place, Site, walk
 from promoter.sites.split import read_fields
@@ -51,6 +52,7 @@ def mark(file: ManifestFile, sites: list[Site]) -> list[Site]:
         return sites
     marked = {one.scalar.event: one for one in _marked(file)}
     found = [_with_marker(site, marked) for site in sites]
+    found = [site for site in found if not _is_beside_a_whole(site, marked)]
     explained = {part.scalar.event for site in found for part in site.parts}
     loose: dict[tuple[str, str], list[_Marked]] = defaultdict(list)
     for event, one in marked.items():
@@ -75,6 +77,16 @@ def _policy_text(comment: str) -> str:
         return ""
     text = said.get(KEY) if isinstance(said, dict) else None
     return text if isinstance(text, str) else ""
+
+
+def _is_beside_a_whole(site: Site, marked: dict[int, _Marked]) -> bool:
+    """Whether a marker says that the name beside a tag is a whole reference: the tag is of something else."""
+    wholes = [one.place.where for one in marked.values() if one.role == "reference" and _may_be_whole(one)]
+    return site.format == "split" and any(site.where in (where, where.rpartition(".")[0]) for where in wholes)
+
+
+def _may_be_whole(one: _Marked) -> bool:
+    return not one.place.keys or not fields.is_part_only(one.place.keys[-1])
 
 
 def _with_marker(site: Site, marked: dict[int, _Marked]) -> Site:
@@ -105,6 +117,8 @@ def _site(path: str, where: str, group: Iterable[_Marked]) -> Site:
         reference = looks_like_reference(text) if text else ImageReference("")
         if reference is None:
             reference, problem = ImageReference(""), "its marker says a whole reference, and it is none"
+        elif not _may_be_whole(whole):
+            problem = problem or "its marker says a whole reference, and its key holds a part of one"
         parts: tuple[Part, ...] = (Part("reference", whole.scalar),)
     else:
         tag, digest, name = (by_role.get(role) for role in ("tag", "digest", "name"))
@@ -120,7 +134,7 @@ def _site(path: str, where: str, group: Iterable[_Marked]) -> Site:
         file=path,
         line=parts[0].scalar.line,
         format="marker",
-        where=f"{where}{{{first.policy}}}",
+        where=whole.place.where if whole else f"{where}{{{first.policy}}}",
         reference=reference,
         parts=parts,
         problem=problem,

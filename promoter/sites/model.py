@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from functools import lru_cache
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from promoter import templates, yamltext
 from promoter.yamltext import Alias, Mapping, Node, Scalar, Sequence
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from promoter.image import ImageReference
 
 Role = Literal["reference", "tag", "digest", "name"]
+
+_MOST_SHARED = 64 * 1024  # characters of a file whose places are kept from one format to the next
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +73,9 @@ class UnreadableFileError(Exception):
         self.line = line
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ManifestFile:
-    """A file as text without byte order mark, and its parsed documents.
+    """A file as text without byte order mark, and its parsed documents. Equal to itself alone.
 
     ``is_template`` says that Go template actions were masked to parse it.
     """
@@ -109,23 +112,42 @@ def read_manifest(path: str, data: bytes) -> ManifestFile:
     raise UnreadableFileError(path, problem.problem, problem.line)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """A node on the walk through a document.
 
-    ``keys`` are the mapping keys that lead to it (list positions left out), ``where`` the
-    whole path as text, ``duplicate`` the line of a key on the path that stands twice.
+    ``keys`` are the mapping keys that lead to it (list positions left out), ``step`` is the
+    way from ``parent`` as text, ``duplicate`` the line of a key on the path that stands twice.
     """
 
     node: Node
     keys: tuple[str, ...]
-    where: str
-    in_list: bool = False
+    step: str
+    parent: Place | None = None
     duplicate: int | None = None
+
+    @property
+    def where(self) -> str:
+        """The whole path as text."""
+        return self.parent.where + self.step if self.parent is not None else self.step
+
+    @property
+    def in_list(self) -> bool:
+        """Whether it is an item of a list."""
+        return self.parent is not None and isinstance(self.parent.node, Sequence)
 
 
 def walk(file: ManifestFile) -> Iterator[Place]:
     """Every node of every document in file order, aliases resolved but not descended into."""
+    return iter(_places(file)) if len(file.text) <= _MOST_SHARED else _walk(file)
+
+
+@lru_cache(maxsize=4)
+def _places(file: ManifestFile) -> tuple[Place, ...]:
+    """The walk of a file, which one format after the other goes."""
+    return tuple(_walk(file))
+
+
+def _walk(file: ManifestFile) -> Iterator[Place]:
     for number, root in enumerate(file.documents):
         pending = [Place(root, (), document_label(root, number))]
         while pending:
@@ -171,7 +193,7 @@ def _child(parent: Place, value: Node, keys: tuple[str, ...], step: str, duplica
     # What an alias stands for is walked where its anchor is; only its scalar is a place here.
     if isinstance(value, Alias):
         value = value.target if isinstance(value.target, Scalar) else Sequence(value.line)
-    return Place(value, keys, parent.where + step, isinstance(parent.node, Sequence), duplicate)
+    return Place(value, keys, step, parent, duplicate)
 
 
 def document_label(root: Node, number: int) -> str:

@@ -11,11 +11,12 @@ chart) or ``global.image.registry``.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from promoter import yamltext
 from promoter.image import ImageReference, looks_like_reference
-from promoter.sites import fields
+from promoter.sites import fields, interpolation
 from promoter.sites.image_string import duplicate_problem
 from promoter.sites.model import ManifestFile, Part, Place, Site, split_tag, stands_again, walk
 from promoter.yamltext import Mapping, Scalar
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from promoter.sites.fields import Field, Fields
+    from promoter.sites.model import Role
 
 _BARE_SHA = re.compile(r"(?:[0-9a-f]{64})?\Z")
 
@@ -77,8 +79,8 @@ def site_of(file: ManifestFile, place: Place, words: str, held: Fields, registry
     if tag is None and digest is None:
         return None
     parts, tag_text, digest_text = read_fields(tag.scalar if tag else None, digest.scalar if digest else None)
-    if digest is not None and digest.ending.endswith("sha") and _BARE_SHA.match(digest.scalar.value):
-        parts = (*parts[:-1], Part("digest", digest.scalar, implied="sha256:"))
+    if digest is not None and digest.ending.endswith("sha") and _BARE_SHA.match(digest_text or ""):
+        parts = (*parts[:-1], replace(parts[-1], implied="sha256:"))
         digest_text = f"sha256:{digest_text}" if digest_text else None
     keys = [one.key for one in held.all()]
     again = stands_again(place.node, keys) if isinstance(place.node, Mapping) else None
@@ -151,14 +153,28 @@ def registry_at(place: Place, registries: dict[str, str]) -> str | None:
 
 
 def read_fields(tag: Scalar | None, digest: Scalar | None) -> tuple[tuple[Part, ...], str | None, str | None]:
-    """The parts of a tag and a digest field, and the tag and digest that they say together."""
+    """The parts of a tag and a digest field, and the tag and digest that they say together.
+
+    Variables stand for their defaults: ``${TAG:-1.4.2}``.
+    """
     parts: list[Part] = []
     tag_text = inline_digest = digest_text = None
     if tag is not None:
-        parts.append(Part("tag", tag))
+        part, text = _read_field("tag", tag)
+        parts.append(part)
         if not yamltext.is_null(tag):
-            tag_text, inline_digest = split_tag(yamltext.resolved_text(tag))
+            tag_text, inline_digest = split_tag(yamltext.resolved_text(tag) if text is None else text)
     if digest is not None:
-        parts.append(Part("digest", digest))
-        digest_text = yamltext.scalar_value(digest) or None
+        part, text = _read_field("digest", digest)
+        parts.append(part)
+        digest_text = (yamltext.scalar_value(digest) if text is None else text) or None
     return tuple(parts), tag_text, digest_text or inline_digest
+
+
+def _read_field(role: Role, scalar: Scalar) -> tuple[Part, str | None]:
+    """The part that a field is, and its default where it is a variable that has one."""
+    default = interpolation.read_default(scalar.value) if "${" in scalar.value else None
+    if default is None:
+        return Part(role, scalar), None
+    text, before, after = default
+    return Part(role, scalar, before, after), text

@@ -2,7 +2,8 @@
 
 Source: fluxcd.io/flux/components/kustomize/kustomizations, "Post build variable
 substitution". A value that is only a tag says nothing of its image: that stands where a
-manifest that the Kustomization builds (``spec.path``) uses the variable.
+manifest that the Kustomization builds (``spec.path``) uses the variable. Values stand in the
+Kustomization itself, which win, and in ConfigMaps that it names, the last one first.
 """
 
 from __future__ import annotations
@@ -16,14 +17,26 @@ from promoter import yamltext
 from promoter.image import ImageReference, looks_like_reference
 from promoter.sites import flux
 from promoter.sites.image_string import duplicate_problem
-from promoter.sites.model import ManifestFile, Site, document_label, stands_again, walk
+from promoter.sites.model import (
+    ManifestFile,
+    Site,
+    document_label,
+    stands_again,
+    walk,
+)
 from promoter.sites.split import read_fields
-from promoter.yamltext import Mapping, Scalar
+from promoter.yamltext import Mapping, Scalar, Sequence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Mapping as ReadOnlyMapping
 
-SUBSTITUTES = b"postBuild"  # stands in every file that gives values
+    from promoter.sites.model import Part
+    from promoter.yamltext import Node
+
+SUBSTITUTES = b"postBuild"  # stands in every file that gives values, or names a ConfigMap
+SUBSTITUTES_FROM = b"substituteFrom"  # in those that name one
+CONFIG_MAP = b"ConfigMap"  # and this in every file with one
 USES = b"${"  # and this in every file that uses them
 
 # `${var}`, with a default: `${var:=1.2}`, `${var:-1.2}`, `${var=1.2}`.
@@ -66,25 +79,129 @@ def _written_uses(file: ManifestFile) -> Iterator[Use]:
 
 @dataclass(frozen=True, slots=True)
 class Setter:
-    """The values of one Flux Kustomization; ``is_built`` tells which files they are filled into."""
+    """The values that one Flux Kustomization has from one place; ``is_built`` tells where it fills them in.
+
+    ``above`` are its values that win over these.
+    """
 
     file: str
     where: str
     values: Mapping
     is_built: Callable[[str], bool]
+    above: tuple[Setter, ...] = ()
+
+    def place_of(self, variable: str) -> str | None:
+        """The ``file:line`` of a variable's value; None where there is none."""
+        value = yamltext.get(self.values, variable)
+        return f"{self.file}:{value.line}" if value is not None else None
+
+    def overriding(self, variable: str) -> str | None:
+        """The ``file:line`` of the value that wins over its own."""
+        return next((place for one in self.above if (place := one.place_of(variable))), None)
 
 
-def setters(file: ManifestFile, reach_of: Callable[[str], Callable[[str], bool]]) -> Iterator[Setter]:
-    """Those of a file. ``reach_of`` tells for a directory which files are built from it."""
-    for number, root in enumerate(file.documents):
-        spec = yamltext.get(root, "spec") if isinstance(root, Mapping) else None
-        values = flux.substitutes(spec) if isinstance(spec, Mapping) else None
-        if not isinstance(root, Mapping) or not isinstance(spec, Mapping) or values is None:
-            continue
-        if flux.is_kind(root, "kustomize.toolkit.fluxcd.io/", "Kustomization"):
-            path = posixpath.normpath(yamltext.scalar_value(yamltext.get(spec, "path")) or ".").lstrip("/")
+@dataclass(frozen=True, slots=True)
+class _ConfigMap:
+    file: str
+    where: str
+    namespace: str | None
+    values: Mapping
+
+
+NO_CONFIG_MAPS: ReadOnlyMapping[str, list[_ConfigMap]] = {}
+
+
+def setters(
+    file: ManifestFile,
+    reach_of: Callable[[str], Callable[[str], bool]],
+    config_maps: ReadOnlyMapping[str, list[_ConfigMap]] = NO_CONFIG_MAPS,
+) -> Iterator[Setter]:
+    """Those of a file's Kustomizations, the ones that win first; ``config_maps`` are known by name.
+
+    ``reach_of`` tells for a directory which files are built from it.
+    """
+    if SUBSTITUTES.decode() not in file.text:
+        return
+    for number, root, spec in flux.kustomizations(file):
+        is_built = reach_of(flux.directory(spec))
+        above: tuple[Setter, ...] = ()
+        values = flux.substitutes(spec)
+        if values is not None:
             where = f"{document_label(root, number)}.spec.postBuild.substitute"
-            yield Setter(file.path, where, values, reach_of("" if path == "." else path))
+            above = (Setter(file.path, where, values, is_built),)
+        for name in _config_maps(spec):
+            found = _meant(file.path, root, config_maps.get(name, ()))
+            above += (Setter(found.file, found.where, found.values, is_built, above),) if found else ()
+        yield from above
+
+
+def setters_by_file(
+    files: Iterable[ManifestFile], reach_of: Callable[[str], Callable[[str], bool]]
+) -> dict[str, list[Setter]]:
+    """All setters of the files, by the files that their values stand in."""
+    listed = list(files)
+    naming = any(SUBSTITUTES_FROM.decode() in file.text for file in listed)
+    config_maps = _config_maps_in(listed) if naming else NO_CONFIG_MAPS
+    by_file: dict[str, list[Setter]] = {}
+    for file in listed:
+        for setter in setters(file, reach_of, config_maps):
+            by_file.setdefault(setter.file, []).append(setter)
+    return by_file
+
+
+def _config_maps(spec: Mapping) -> list[str]:
+    """The ConfigMaps that a Kustomization takes values from, the one that wins first. Secrets are left."""
+    post_build = yamltext.get(spec, "postBuild")
+    listed = yamltext.get(post_build, "substituteFrom") if isinstance(post_build, Mapping) else None
+    items = [yamltext.resolve(item) for item in listed.items] if isinstance(listed, Sequence) else []
+    names = [
+        yamltext.scalar_value(yamltext.get(item, "name"))
+        for item in items
+        if isinstance(item, Mapping) and _text(item, "kind") == "ConfigMap"
+    ]
+    return [name for name in reversed(names) if name]
+
+
+def _config_maps_in(files: Iterable[ManifestFile]) -> dict[str, list[_ConfigMap]]:
+    """The ConfigMaps of the files by their names."""
+    found: dict[str, list[_ConfigMap]] = {}
+    for file in files:
+        for number, root in enumerate(file.documents if CONFIG_MAP.decode() in file.text else ()):
+            if isinstance(root, Mapping) and _text(root, "kind") == "ConfigMap":
+                metadata, data = yamltext.get(root, "metadata"), yamltext.get(root, "data")
+                name = _text(metadata, "name")
+                if name and isinstance(data, Mapping):
+                    where = f"{document_label(root, number)}.data"
+                    one = _ConfigMap(file.path, where, _text(metadata, "namespace"), data)
+                    found.setdefault(name, []).append(one)
+    return found
+
+
+def _meant(beside: str, root: Mapping, named: Iterable[_ConfigMap]) -> _ConfigMap | None:
+    """Which of the ConfigMaps of one name a Kustomization takes; None where that is not certain.
+
+    Of several only one in the Kustomization's own directory can be meant.
+    """
+    namespace = _text(yamltext.get(root, "metadata"), "namespace")
+    found = [one for one in named if not namespace or one.namespace in (None, namespace)]
+    here = [one for one in found if posixpath.dirname(one.file) == posixpath.dirname(beside)]
+    certain = here if len(found) > 1 else found
+    return certain[0] if len(certain) == 1 else None
+
+
+def _text(node: Node | None, key: str) -> str | None:
+    return yamltext.scalar_value(yamltext.get(node, key)) if isinstance(node, Mapping) else None
+
+
+def sites_of(own: Iterable[Setter], known: Iterable[Use]) -> list[Site]:
+    """The sites in the values of one file, which several Kustomizations may use: each once."""
+    uses_known = list(known)
+    found: dict[tuple[str, str], Site] = {}
+    for site in (site for setter in own for site in find(setter, uses_known)):
+        place = (site.where, site.reference.name)
+        if place not in found or not site.shadowed_by:
+            found[place] = site
+    return list(found.values())
 
 
 def find(setter: Setter, known: Iterable[Use]) -> Iterator[Site]:
@@ -101,6 +218,7 @@ def find(setter: Setter, known: Iterable[Use]) -> Iterator[Site]:
                     where=f"{setter.where}.{key}",
                     reference=ImageReference(name, tag, digest),
                     parts=parts,
+                    shadowed_by=setter.overriding(key),
                     problem=duplicate_problem(stands_again(setter.values, [key])),
                 )
 
@@ -113,10 +231,18 @@ def settled(site: Site, known: Iterable[Setter]) -> Site:
     texts = [part.scalar.value for part in site.parts if "${" in part.scalar.value]
     variable = next((match["variable"] for text in texts if (match := _ANY.fullmatch(text))), None)
     for setter in known if variable else ():
-        value = yamltext.get(setter.values, variable or "")
-        if value is not None and setter.is_built(site.file):
-            return replace(site, shadowed_by=site.shadowed_by or f"{setter.file}:{value.line}")
-    if "${" not in (site.reference.tag or ""):
+        place = setter.place_of(variable or "")
+        if place is not None and not setter.overriding(variable or "") and setter.is_built(site.file):
+            return replace(site, shadowed_by=site.shadowed_by or place)
+    if site.problem:
         return site
-    problem = f"its tag is the variable {site.reference.tag}, which is set elsewhere"
-    return replace(site, problem=site.problem or problem)
+    unset = next((part for part in site.parts if _is_set_elsewhere(part)), None)
+    if unset is None:
+        return site
+    problem = f"its {unset.role} is the variable {unset.scalar.value}, which is set elsewhere"
+    return replace(site, problem=problem)
+
+
+def _is_set_elsewhere(part: Part) -> bool:
+    """Whether a tag or digest holds a variable of which no default tells what it is."""
+    return part.role in ("tag", "digest") and "${" in part.scalar.value and not part.before and not part.after

@@ -216,6 +216,17 @@ def test_a_hotfix_build_is_a_decision_for_a_person(repo: Path) -> None:
     land(repo, "api:1.4.9", *build("acme/api:release", 21, "--allow-downgrade"))
 
 
+def test_the_default_of_a_variable_has_a_history_too(tmp_path: Path) -> None:
+    text = f"image:\n  repository: ghcr.io/acme/api\n  tag: ${{TAG:-{START}}}\n"
+    repo = repos.make_repo(tmp_path / "variable.git", {"envs/staging/values.yaml": text})
+    land_in_order(repo, f"api:{BUILD_A}", f"api:{BUILD_B}")
+    assert_superseded(bump(repo, f"api:{BUILD_A}", *build("acme/api:build", 1)), "older-build")
+    late = bump(repo, f"api:{BUILD_A}", *build("acme/api:nightly", 5))
+    assert_superseded(late, "landed-before")
+    now = repos.read_file(repo, "envs/staging/values.yaml").decode()
+    assert now == text.replace(START, BUILD_B)
+
+
 # --- digests
 
 DIGEST_1, DIGEST_2, DIGEST_3 = (f"sha256:{digit * 64}" for digit in "123")

@@ -1,0 +1,1 @@
+docker run ghcr.io/acme/api:1.4.2
