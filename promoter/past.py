@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from promoter import edit
 from promoter.decide import Build, SiteHistory, TagDigest
+from promoter.proposal.wanted import trailers_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -27,7 +28,7 @@ def site_history(
     introduced = _introduced(present, stood, revisions)
     earlier = {_as_expressed(version, wanted) for version in stood.values() if version is not None}
     return SiteHistory(
-        build_of(introduced.trailers) if introduced is not None else None,
+        build_of(trailers_for(introduced.trailers, site.reference)) if introduced is not None else None,
         tuple(earlier - {_as_expressed(present, wanted)}),
     )
 

@@ -19,7 +19,7 @@ from promoter.yamltext import EditError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from promoter.config import Config
+    from promoter.config import Config, ImageRule
     from promoter.decide import SiteHistory, TagDigest
     from promoter.git.history import Revision
     from promoter.git.repository import Entry, Repository, Snapshot
@@ -99,9 +99,14 @@ def plan_bump(
     return Plan(intent, config, tuple(decisions), tuple(notices), edits, lambda path: _finder(path, found))
 
 
+def rule_of(image: ImageReference, config: Config) -> ImageRule | None:
+    """The first rule of the configuration that is for this image."""
+    return next((rule for rule in config.images if glob_text(image.name, rule.match)), None)
+
+
 def _wish(options: BumpOptions, scope: Scope, intent: Intent, image: ImageReference) -> Wish:
     """The image with the rules that the configuration and the caller have for it."""
-    rule = next((rule for rule in scope.config.images if glob_text(image.name, rule.match)), None)
+    rule = rule_of(image, scope.config)
     app = next((app for app in scope.config.apps if app.name == scope.apps[image] and owns(app, image)), None)
     configured = [one.current for one in (app, rule) if one is not None and one.current is not None]
     return moves.Wish(

@@ -164,8 +164,7 @@ def _fill(
         if path_of[entry.blob] != entry.path:
             others.setdefault(entry.blob, []).append(entry.path)
     for blob, content in repository.read(path_of):
-        wanted = blob in kept or may_name(content)
-        wanted = wanted or substitute.SUBSTITUTES in content or flux.APPLIES in content
+        wanted = blob in kept or may_name(content) or flux.APPLIES in content
         if not wanted and (substitute.USES in content or substitute.CONFIG_MAP in content):
             cache.only_uses.add(blob)
         named = (path_of[blob], *others.get(blob, ()))

@@ -64,7 +64,7 @@ class Gitea:
             found += ours(pulls)
             if ours(pulls) or not pulls or read >= total:
                 break
-        heads = self._heads(doing, branch) if found else {}
+        heads = self._client.heads(doing, branch) if found else {}
         return [self._seen(doing, one, heads) for one in sorted(found, key=_number, reverse=True)]
 
     def open_below(self, prefix: str) -> Sequence[PullRequest]:
@@ -75,7 +75,7 @@ class Gitea:
             for one in self._pulls(doing, {"state": "open"})
             if gitea_read.is_own(one) and gitea_read.branch_of(one).startswith(prefix)
         ]
-        heads = self._heads(doing, prefix) if found else {}
+        heads = self._client.heads(doing, prefix) if found else {}
         return [self._seen(doing, one, heads) for one in sorted(found, key=_number)]
 
     def push_options(self, proposal: Proposal) -> Sequence[str]:  # noqa: ARG002 - the port's signature
@@ -225,14 +225,14 @@ class Gitea:
         doing = f"reading the condition of pull request {pull_request.number}"
         pull = self._client.get(doing, _path(pull_request))
         opened = pull["state"] == "open"
+        head = self._client.head(doing, pull)
         conflicting = gitea_land.is_conflicting(self._client, pull, self._watch) if opened else None
         protection = self._protection(doing, pull["base"]["ref"])
         reviews = self._reviews(doing, pull)
         standing = gitea_read.approvals(reviews)
-        head = pull_request.head  # Gitea notices a push a moment later
         return Condition(
             conflicting=conflicting,
-            behind=opened and self._is_behind(doing, pull),
+            behind=opened and self._is_behind(doing, pull, head),
             must_be_current=bool(protection.get("block_on_outdated_branch")),
             approved=gitea_read.is_approved(reviews, protection),
             approved_head=any(review["commit_id"] == head for review in standing.values()),
@@ -293,23 +293,13 @@ class Gitea:
     def _reviews(self, doing: str, pull: Json) -> list[Json]:
         return self._client.every(doing, f"/pulls/{pull['number']}/reviews")
 
-    def _heads(self, doing: str, prefix: str) -> dict[str, str]:
-        """The tips of all branches that start so: those in lists lag behind a push."""
-        path = f"/git/refs/heads/{quote(prefix.rstrip('/'))}"
-        try:
-            found = self._client.get(doing, path, expects=(404,))
-        except CallFailedError:
-            return {}
-        refs = found if isinstance(found, list) else [found]
-        return {ref["ref"].removeprefix("refs/heads/"): ref["object"]["sha"] for ref in refs}
-
     def _require_difference(self, doing: str, proposal: Proposal) -> None:
         path = f"/compare/{quote(proposal.base)}...{quote(proposal.branch)}"
         try:
             compared = self._client.get(doing, path, expects=(404,))
         except CallFailedError as error:
             names = (proposal.base, proposal.branch)
-            absent = [name for name in names if name not in self._heads(doing, name)]
+            absent = [name for name in names if name not in self._client.heads(doing, name)]
             step = f"check that there is a branch {' and one '.join(absent)}" if absent else None
             raise self._client.refusal(doing, error, "refused", step) from None
         if not compared["total_commits"]:
@@ -319,11 +309,11 @@ class Gitea:
                 reason="nothing-to-compare",
             )
 
-    def _is_behind(self, doing: str, pull: Json) -> bool:
+    def _is_behind(self, doing: str, pull: Json, head: str) -> bool:
         """Asked afresh: ``merge_base`` is worked out some time after each push."""
         if pull["base"]["sha"] == pull["merge_base"]:
             return False
-        query = {"sha": pull["base"]["sha"], "not": pull["head"]["sha"], "limit": "1"}
+        query = {"sha": pull["base"]["sha"], "not": head, "limit": "1"}
         brief = {"stat": "false", "verification": "false", "files": "false"}
         return bool(self._client.get(doing, "/commits", query | brief))
 

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from promoter.errors import DeniedError
 from promoter.forges import calls, web
 from promoter.forges.calls import CallFailedError
+from promoter.forges.gitea_read import branch_of
 from promoter.forges.port import ForgeRefusedError
 
 if TYPE_CHECKING:
@@ -104,6 +105,21 @@ class Client:
     def delete(self, doing: str, path: str, *, expects: Collection[int] = ()) -> None:
         """Take something away."""
         self._call(doing, "DELETE", path, expects=expects)
+
+    def heads(self, doing: str, prefix: str) -> dict[str, str]:
+        """The tips of all branches that start so. Those in pull requests may lag behind a push."""
+        path = f"/git/refs/heads/{quote(prefix.rstrip('/'))}"
+        try:
+            found = self.get(doing, path, expects=(404,))
+        except CallFailedError:
+            return {}
+        refs = found if isinstance(found, list) else [found]
+        return {ref["ref"].removeprefix("refs/heads/"): ref["object"]["sha"] for ref in refs}
+
+    def head(self, doing: str, pull: Json) -> str:
+        """The tip of a pull request's branch, or where it was when the branch went."""
+        branch = branch_of(pull)
+        return self.heads(doing, branch).get(branch) or str(pull["head"]["sha"])
 
     def refusal(
         self, doing: str, error: CallFailedError, reason: str = "refused", step: str | None = None

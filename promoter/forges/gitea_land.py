@@ -120,7 +120,7 @@ def land(
         pull = client.get(doing, path)
         if pull["merged"]:
             return "merged"
-        _require_head(doing, pull, pull_request)
+        _require_head(client, doing, pull, pull_request)
         _require_method(doing, pull, method)
         try:
             _merge(client, doing, path, {**order, "head_commit_id": pull_request.head})
@@ -168,18 +168,18 @@ def _arm(client: Client, pull_request: PullRequest, path: str, order: Json) -> L
     if pull["merged"]:
         return "merged"
     try:
-        _require_head(doing, pull, pull_request)
+        _require_head(client, doing, pull, pull_request)
     except ForgeRefusedError:
         disarm(client, pull_request)
         raise
     return "armed"
 
 
-def _require_head(doing: str, pull: Json, pull_request: PullRequest) -> None:
-    if pull["state"] != "open" or pull["head"]["sha"] != pull_request.head:
+def _require_head(client: Client, doing: str, pull: Json, pull_request: PullRequest) -> None:
+    head = client.head(doing, pull)
+    if pull["state"] != "open" or head != pull_request.head:
         raise ForgeRefusedError(
-            f"{doing}: it is {pull['state']} at {pull['head']['sha'][:12]}, not open at "
-            f"{pull_request.head[:12]}",
+            f"{doing}: it is {pull['state']} at {head[:12]}, not open at {pull_request.head[:12]}",
             next_step="run again: it looks at the new head",
             reason="merge",
         )

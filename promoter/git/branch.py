@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from promoter.git.failure import NothingNewError
+from promoter.git.history import read_trailers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,14 +75,9 @@ def _commits(repository: Repository, ref: str) -> tuple[BranchCommit, ...]:
     ).text  # fmt: skip
     fields = output.split("\0")[:-1]
     return tuple(
-        BranchCommit(commit.strip(), _trailers(trailers))
+        BranchCommit(commit.strip(), read_trailers(trailers))
         for commit, trailers in zip(fields[::2], fields[1::2], strict=True)
     )
-
-
-def _trailers(text: str) -> tuple[tuple[str, str], ...]:
-    pairs = (line.partition(": ") for line in text.split("\n"))
-    return tuple((key, value.strip()) for key, colon, value in pairs if colon)
 
 
 def merges_to(repository: Repository, branch: Branch, base: Snapshot, wanted: str) -> bool:

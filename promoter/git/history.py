@@ -29,7 +29,7 @@ class Revision:
 
     commit: str
     parents: tuple[str, ...]
-    trailers: Mapping[str, str]
+    trailers: tuple[tuple[str, str], ...]
     content: bytes | None
     is_edge: bool
 
@@ -38,7 +38,7 @@ class Revision:
 class _Change:
     commit: str
     parents: tuple[str, ...]
-    trailers: Mapping[str, str]
+    trailers: tuple[tuple[str, str], ...]
     blob: str | None
 
 
@@ -80,7 +80,7 @@ def _changes(repository: Repository, snapshot: Snapshot, path: str) -> list[_Cha
     fields = output.split("\0")[1:]
     records = zip(*(fields[number::4] for number in range(4)), strict=True)
     return [
-        _Change(commit, tuple(parents.split()), _trailers(trailers), _blob(raw))
+        _Change(commit, tuple(parents.split()), read_trailers(trailers), _blob(raw))
         for commit, parents, trailers, raw in records
     ]
 
@@ -91,6 +91,7 @@ def _blob(raw: str) -> str | None:
     return None if blob == _ABSENT else blob
 
 
-def _trailers(text: str) -> dict[str, str]:
+def read_trailers(text: str) -> tuple[tuple[str, str], ...]:
+    """The trailers as Git lists them, unfolded, in their order."""
     pairs = (line.partition(": ") for line in text.split("\n"))
-    return {key: value.strip() for key, colon, value in pairs if colon}
+    return tuple((key, value.strip()) for key, colon, value in pairs if colon)

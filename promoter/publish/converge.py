@@ -82,7 +82,7 @@ def converge(
     found = look(desk.repository, table.forge, desk.base, name, known)
     if found.open is None and not table.reopen and was_closed_by_a_person(found.last, ours):
         return _left_closed(found)
-    merged = merge(found.wanted, ours)
+    merged = merge(found.wanted, ours, desk.policy)
     _raise_if_refused(found, merged)
     draft = rebuild(desk, merged.wanted)
     if found.branch is not None and not found.branch.is_ours:

@@ -15,12 +15,13 @@ from promoter.git.history import file_histories
 from promoter.git.repository import Snapshot
 from promoter.outcome import Notice
 from promoter.past import introduced_by
-from promoter.plan import plan_bump
-from promoter.proposal.wanted import options_for
+from promoter.plan import plan_bump, rule_of
+from promoter.proposal.wanted import options_for, policy_of, trailers_for, wanted_from_trailers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from promoter.decide import Policy
     from promoter.git.branch import Branch
     from promoter.git.repository import Repository
     from promoter.image import ImageReference
@@ -41,6 +42,12 @@ class Desk:
     base: Snapshot
     write_commit: WriteCommit
     caches: dict[tuple[ImageReference, ...], Cache] = field(default_factory=dict)
+
+    def policy(self, wanted: Wanted) -> Policy:
+        """How this image's versions compare: by its run's options and its rule of the configuration."""
+        rule = rule_of(wanted.image, self.rules.config)
+        plain = policy_of(wanted)
+        return replace(plain, order=rule.order) if rule is not None else plain
 
     def cache(self, images: tuple[ImageReference, ...]) -> Cache:
         """What is known of blobs as far as these images go."""
@@ -119,8 +126,6 @@ def _apply(
 
 def wanted_ever(branch: Branch, wanted: Sequence[Wanted]) -> list[Wanted]:
     """Everything that promoter has ever asked for on this branch, and asks for now."""
-    from promoter.proposal.wanted import wanted_from_trailers
-
     return [*(one for commit in branch.commits for one in wanted_from_trailers(commit.trailers)), *wanted]
 
 
@@ -196,7 +201,9 @@ def sources_on_base(desk: Desk, draft: Draft) -> dict[str, str]:
     found = {}
     for site, plan in moving:
         introduced = introduced_by(site, revisions[site.file], plan.find(site.file))
-        source = introduced.trailers.get("Promoter-Source") if introduced is not None else None
-        if source:
-            found[site.reference.name] = source
+        if introduced is not None:
+            trailers = trailers_for(introduced.trailers, site.reference)
+            found |= (
+                {site.reference.name: trailers["Promoter-Source"]} if "Promoter-Source" in trailers else {}
+            )
     return found

@@ -66,10 +66,17 @@ def look(
 
 
 def _wanted(branch: Branch | None, marker: Marker | None) -> tuple[Wanted, ...]:
-    """What the commits say, and of images that none of them names what the text says."""
-    listed = {one.image.name: one for one in marker.wanted} if marker is not None else {}
+    """What the commits say, and of images that none of them names what the text says.
+
+    Of the same run the text says more: trailers hold neither actor nor author.
+    """
+    told = {one.slot: one for one in marker.wanted} if marker is not None else {}
+    listed = dict(told)
     for commit in branch.commits if branch is not None else ():
-        listed |= {one.image.name: one for one in wanted_from_trailers(commit.trailers)}
+        for one in wanted_from_trailers(commit.trailers):
+            there = told.get(one.slot)
+            same = there is not None and (there.image, there.promoter_id) == (one.image, one.promoter_id)
+            listed[one.slot] = there if same and there is not None else one
     return tuple(listed.values())
 
 

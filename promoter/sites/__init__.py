@@ -66,7 +66,8 @@ spec:
     Format(
         "kustomize",
         "`images[]` of `kustomization.yaml`, `kustomization.yml` and `Kustomization`, Components too, "
-        "matched by `newName`, else by `name`.",
+        "matched by `newName`, else by `name`. An entry sees the names that those before it wrote, and the "
+        "last one that sets a version wins.",
         "`newTag`, `digest`",
         """\
 images:
@@ -79,7 +80,8 @@ images:
     Format(
         "flux",
         "`images[]` of a Flux Kustomization and of a HelmRelease's post-renderers, values of "
-        "`postBuild.substitute`, `ref` of an OCIRepository by its `oci://` URL.",
+        "`postBuild.substitute` and of the ConfigMaps that `postBuild.substituteFrom` names, `ref` of an "
+        "OCIRepository by its `oci://` URL.",
         "`newTag`, `digest`; the value; `ref.tag`, `ref.digest`",
         """\
 apiVersion: kustomize.toolkit.fluxcd.io/v1
@@ -123,8 +125,10 @@ taskRef:
     Format(
         "parameters",
         "Lists of `{name, value}` pairs: Argo CD's `helm.parameters`, helmfile's `set`, `params` and "
-        "`parameters` of Tekton and Argo Workflows. Names with the same beginning belong together.",
-        "the pair that holds the tag, the digest or the whole reference",
+        "`parameters` of Tekton and Argo Workflows. Names with the same beginning belong together: "
+        "`image.repository` and `image.tag`, `apiImage` and `apiImageTag`. Operations of JSON patches "
+        "(RFC 6902), in kustomize's and Flux's `patches` too, whose `path` speaks of an image.",
+        "the pair that holds the tag, the digest or the whole reference; the operation's `value`",
         """\
 parameters:
   - {name: image.repository, value: ghcr.io/acme/api}
@@ -136,7 +140,8 @@ parameters:
         "split",
         "A name and its version in keys beside each other: `repository` (or `image`, `imageRepository`, "
         "`repo`) with `tag` (`imageTag`, `version`) and `digest` (`imageDigest`, `sha`), with or without "
-        "`registry`, at any depth; `apiImage` goes with `apiImageTag`. `global.imageRegistry` counts.",
+        "`registry`, at any depth; `apiImage` goes with `apiImageTag`. `global.imageRegistry` counts, and "
+        "so do defaults: `tag: ${TAG:-1.4.2}`.",
         "`tag`, `digest`; a digest behind an `@` in the tag stays there",
         """\
 image:
@@ -210,7 +215,8 @@ version: 1.4.2 # {"$imagepolicy": "flux-system:api:tag"}
     ),
     Format(
         "target",
-        "What `targets` in the configuration names, in a file of any name.",
+        "What `targets` in the configuration names, in a file of any name. `promoter scan` shows them where "
+        "the configuration stands in what it scans.",
         "the keys that it names",
         """\
 # targets: [{image: "ghcr.io/acme/{app}", file: "{environment}/{app}.yaml", tag: version}]

@@ -7,7 +7,7 @@ import sqlite3
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -159,14 +159,16 @@ class GiteaStage:
 
     def propose_from_fork(self, branch: str) -> None:
         """A pull request of alice's from a branch of this name in a fork of hers."""
-        fork = self.name.partition("/")[2]
-        self.api("POST", "/forks", {"name": fork}, "alice")
-        change = {"content": "Zm9yawo=", "message": "Fork", "branch": "main", "new_branch": branch}
+        fork = f"alice/{self.name.partition('/')[2]}"
+        self.api("POST", "/forks", {"name": fork.partition("/")[2]}, "alice")
+        change = {"content": "Zm9yawo=", "message": "Fork", "branch": "main", "new_branch": "change"}
         alice = self.house.people["alice"].token
-        # Gitea fills the fork after it has answered.
-        self.patiently(
-            lambda: self.house.gitea.api("POST", f"/repos/alice/{fork}/contents/fork.txt", change, alice)
-        )
+        gitea = self.house.gitea
+        self.patiently(lambda: gitea.api("POST", f"/repos/{fork}/contents/fork.txt", change, alice))
+        there = f"/repos/{fork}/branches/{branch}"
+        with suppress(ApiError):
+            gitea.api("DELETE", there, token=alice)
+        gitea.api("PATCH", f"/repos/{fork}/branches/change", {"name": branch}, alice)
         wanted = {"title": "From a fork", "head": f"alice:{branch}", "base": "main"}
         self.patiently(lambda: self.api("POST", "/pulls", wanted, "alice"))
 

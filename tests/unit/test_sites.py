@@ -173,6 +173,14 @@ def test_file_order() -> None:
         ("imageRegistry: r.io\nimageRepository: a/b\nimageTag: v1", "r.io/a/b:v1", ["tag"]),
         ("imageRepository: a/b\nimageTag: v1\nimageDigest: DIGEST", "a/b:v1@DIGEST", ["tag", "digest"]),
         ('{"image": {"repository": "a/b", "tag": "v1"}}', "a/b:v1", ["tag"]),
+        ("image: {repository: a/b, tag: '${TAG:-v1}'}", "a/b:v1", ["tag"]),
+        ("image: {repository: a/b, tag: '${TAG:-v1@DIGEST}'}", "a/b:v1@DIGEST", ["tag"]),
+        (
+            "image: {repository: a/b, tag: '${A:-${B:-v1}}', digest: '${D-DIGEST}'}",
+            "a/b:v1@DIGEST",
+            ["tag", "digest"],
+        ),
+        ("image: {repository: a/b, tag: v1@DIGEST, sha: ''}", "a/b:v1@DIGEST", ["tag", "digest"]),
     ],
 )
 def test_fields(text: str, reference: str, roles: list[str]) -> None:
@@ -245,6 +253,35 @@ def test_an_entry(file: str, entry: str, reference: str, roles: list[str]) -> No
     assert (site.format, str(site.reference).replace(DIGEST, "DIGEST")) == ("kustomize", reference)
     assert [part.role for part in site.parts] == roles
     assert site.problem is None
+
+
+@pytest.mark.parametrize(
+    ("entries", "kustomize", "flux"),
+    [
+        ("{name: a/b, newTag: v1}|{name: a/b, newTag: v2}", [2, None], [2, None]),
+        ("{name: x, newName: a/b, newTag: v1}|{name: a/b, newTag: v2}", [2, None], [2, None]),
+        ("{name: a/b, newTag: v1}|{name: x, newName: a/b, newTag: v2}", [None, None], [None, None]),
+        ("{name: a/b, newTag: v1}|{name: a/b, newName: a/c}", [None], [2]),
+        # For Flux the last one stands in the place of the first.
+        (
+            "{name: x, newName: a/b, newTag: v1}|{name: a/b, newTag: v2}|{name: x, newName: a/b, newTag: v3}",
+            [2, None, None],
+            [3, None, 2],
+        ),
+    ],
+)
+def test_an_entry_sees_the_names_of_those_before_it(
+    entries: str, kustomize: list[int | None], flux: list[int | None]
+) -> None:
+    listed = "".join(f"  - {entry}\n" for entry in entries.split("|"))
+    head = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nspec:\n  images:\n"
+
+    def overriding(text: str, path: str, before: int) -> list[int | None]:
+        found = [site.shadowed_by for site in find_sites(read_manifest(path, text.encode()))]
+        return [int(one.rpartition(":")[2]) - before if one else None for one in found]
+
+    assert overriding(f"images:\n{listed}", "kustomization.yaml", 1) == kustomize
+    assert overriding(head + listed, "flux.yaml", 4) == flux
 
 
 @pytest.mark.parametrize(
