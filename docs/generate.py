@@ -70,8 +70,9 @@ actions are masked: a literal reference beside them is a site, one built from an
 LEFT_AND_REFUSED = """\
 ## What is left, and why
 
-* A container that a kustomize `images[]` entry overrides is *shadowed*: the entry moves, the container
-  stays. This is claimed only where every kustomization that reaches the file overrides it.
+* A container that a kustomize `images[]` entry overrides, or one of the Flux Kustomization that builds its
+  directory, is *shadowed*: the entry moves, the container stays. So is an entry whose image a later one
+  takes on. This is claimed only where every kustomization that reaches the file overrides it.
 * What `.argocd-source*.yaml` in an Application's directory overrides, a tag that is a variable set by a Flux
   Kustomization, and an OCIRepository's tag beside `semver` are shadowed likewise.
 * Where some sites hold a tag of the wanted tag's *line* (the same words around the version: `-alpine`,

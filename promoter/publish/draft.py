@@ -198,12 +198,11 @@ def sources_on_base(desk: Desk, draft: Draft) -> dict[str, str]:
     revisions = (
         file_histories(desk.repository, desk.base, {site.file for site, _ in moving}) if moving else {}
     )
-    found = {}
+    found: dict[str, str] = {}
     for site, plan in moving:
         introduced = introduced_by(site, revisions[site.file], plan.find(site.file))
-        if introduced is not None:
-            trailers = trailers_for(introduced.trailers, site.reference)
-            found |= (
-                {site.reference.name: trailers["Promoter-Source"]} if "Promoter-Source" in trailers else {}
-            )
+        pairs = introduced.trailers if introduced is not None else ()
+        source = trailers_for(pairs, site.reference).get("Promoter-Source")
+        if source is not None:
+            found[site.reference.name] = source
     return found
