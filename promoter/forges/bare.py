@@ -21,6 +21,7 @@ class PlainGit:
     name = "git"
     longest_title = 1_000
     longest_body = 1_000_000
+    keeps_text = False
 
     def find(self, branch: str) -> Sequence[PullRequest]:
         """None: Git itself tells which branches there are."""

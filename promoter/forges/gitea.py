@@ -43,6 +43,7 @@ class Gitea:
     longest_title = _LONGEST_TITLE - len(gitea_read.DRAFT)
     # Gitea has no limit; proxies before it mostly take 1 MB, and JSON makes text longer.
     longest_body = 262_144
+    keeps_text = True
 
     def __init__(self, connection: Connection) -> None:
         self._client = Client(connection)

@@ -44,6 +44,7 @@ class GitHub:
     name = "github"
     longest_title = 256
     longest_body = 65536
+    keeps_text = True
 
     def __init__(self, connection: Connection) -> None:
         self._client = Client(connection)

@@ -68,7 +68,7 @@ def disarm(client: Client, pull_request: PullRequest) -> None:
 
 
 def _read(client: Client, pull_request: PullRequest, *, settled: bool = True) -> dict[str, Any]:
-    """What landing must know; ``settled``: once GitHub has worked out whether it conflicts."""
+    """What landing must know; ``settled``: once GitHub knows of the push, and whether it conflicts."""
     for attempt in range(1, _REREADS + 2):
         data = client.ask(
             f"reading pull request {pull_request.number}",
@@ -78,15 +78,9 @@ def _read(client: Client, pull_request: PullRequest, *, settled: bool = True) ->
             must=_PULL,
         )
         pull: dict[str, Any] = data["repository"]["pullRequest"]
-        if (
-            not settled
-            or pull["state"] != "OPEN"
-            or "UNKNOWN"
-            not in (
-                pull["mergeable"],
-                pull["mergeStateStatus"],
-            )
-        ):
+        unknown = "UNKNOWN" in (pull["mergeable"], pull["mergeStateStatus"])
+        waits = pull["state"] == "OPEN" and (unknown or pull["headRefOid"] != pull_request.head)
+        if not settled or not waits:
             break
         if attempt <= _REREADS:
             client.connection.deadline.back_off(attempt)

@@ -39,6 +39,7 @@ class GitLab:
     name = "gitlab"
     longest_title = _LONGEST_TITLE - len(gitlab_read.DRAFT)
     longest_body = 1_048_576
+    keeps_text = True
 
     def __init__(self, connection: Connection) -> None:
         self._client = Client(connection)

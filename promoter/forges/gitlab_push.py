@@ -44,6 +44,7 @@ class GitLabByPush:
     name = "gitlab"
     longest_title = 248  # as with the API: 255 with the prefix of a draft
     longest_body = _LONGEST_BODY
+    keeps_text = False
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

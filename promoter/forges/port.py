@@ -105,6 +105,7 @@ class Forge(Protocol):
     name: str  # "github", "gitlab", "gitea", "git"
     longest_title: int  # characters
     longest_body: int  # characters
+    keeps_text: bool  # whether pull requests can be found again, with what was written into them
 
     def find(self, branch: str) -> Sequence[PullRequest]:
         """The pull requests from this branch, whatever their state, newest first."""

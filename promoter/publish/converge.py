@@ -114,10 +114,10 @@ def _propose(table: Table, key: str, found: Existing, draft: Draft, merged: Merg
     stuck = condition.conflicting or (table.bring_current and is_ready_but_behind(condition))
     if says_it and not stuck:
         return _publish_text(table, key, found, draft, merged, Head(found.tip), condition)
-    if condition.queued:
-        return _left_in_queue(found, merged)
-    if not says_it:
-        _mind_approvals(table, found, condition)
+    if (waits := _waits(table, found, condition, merged, says_it=says_it)) is not None:
+        return waits
+    if condition.auto_merge and condition.approvers and found.open is not None and not says_it:
+        table.forge.disarm(found.open)  # or it would land other images under an approval of these
     signed = rebuild(desk, merged.wanted, signed=True) if desk.signs else draft
     head = _push(table, key, found, signed)
     return _publish_text(table, key, found, draft, merged, head, condition) if head is not None else None
@@ -142,25 +142,33 @@ def _push(table: Table, key: str, found: Existing, draft: Draft) -> Head | None:
     """Push the draft's head over the tip that was seen; None where that has moved."""
     commit = draft.tip.commit
     options: Sequence[str] = ()
-    if table.forge.name == "gitlab":  # where only a job token is at hand, the push itself opens it
+    if not table.forge.keeps_text:  # where only a job token is at hand, the push itself opens it
         description = describe(table, key, draft, commit, table.desk.base.commit, None)
         options = table.forge.push_options(_proposal(table, found, description))
     pushed = table.publisher.push_branch(found.name, commit, found.tip, table.attempt, options)
     return Head(commit, pushed=True, said=pushed.said) if pushed.status == "landed" else None
 
 
-def _mind_approvals(table: Table, found: Existing, condition: Condition) -> None:
-    """Before other images come under an approval: leave the head, or disarm what would land them unseen."""
-    if found.open is None or not condition.approvers:
-        return
-    if table.settings.on_approved == "wait":
-        raise RefusedError(
-            f"{called(found.open)} is approved and left as it is until it is merged (on-approved: wait)",
-            next_step="merge or close it, then run again",
-            reason="approved",
-        )
-    if condition.auto_merge:
-        table.forge.disarm(found.open)
+def _waits(
+    table: Table, found: Existing, condition: Condition, merged: Merged, *, says_it: bool
+) -> Converged | None:
+    """What becomes of a head that must not be touched now; None where it may be.
+
+    Raises RefusedError where this run's images would have to come onto it: nothing else would
+    bring them later.
+    """
+    approved = bool(condition.approvers) and table.settings.on_approved == "wait" and not says_it
+    if found.open is None or not (condition.queued or approved):
+        return None
+    where = "in a merge queue" if condition.queued else "approved, and on-approved is wait"
+    text = f"{called(found.open)} is {where}: it is left as it is until it is merged"
+    code = "queued" if condition.queued else "approved"
+    if merged.wanted != found.wanted:
+        raise RefusedError(text, next_step="merge or close it, then run again", reason=code)
+    notice = Notice(code, text)
+    return Converged(
+        report(found.open, "unchanged"), found.tip, merged.superseded, condition=condition, notices=(notice,)
+    )
 
 
 # --- a head that people have committed to ---------------------------------------------------
@@ -173,12 +181,13 @@ def _beside_persons(
     desk, branch = table.desk, found.branch
     assert branch is not None  # noqa: S101 - the caller looked
     condition = table.forge.condition(found.open) if found.open is not None else Condition()
-    if condition.queued:
-        return _left_in_queue(found, merged)
     added = append(desk, branch, merged.wanted)
     head = Head(found.tip)
     if added.says_something:
-        _mind_approvals(table, found, condition)
+        if (waits := _waits(table, found, condition, merged, says_it=False)) is not None:
+            return waits
+        if condition.auto_merge and condition.approvers and found.open is not None:
+            table.forge.disarm(found.open)
         pushed = _push(table, key, found, added)
         if pushed is None:
             return None
@@ -203,15 +212,15 @@ def _retire(table: Table, found: Existing, draft: Draft, merged: Merged) -> Conv
     operation: PullRequestOperation = "superseded" if draft.superseded else "closed"
     if found.open is None:
         return result
-    if table.forge.name == "git":
+    if not table.forge.keeps_text:
         table.publisher.delete_branch(found.name, found.tip)
         return replace(result, report=report(found.open, operation))
     has = "a newer image" if draft.superseded else "what this would bring"
     reason = f"{base.base} has {has} since {base.commit[:12]}"
-    if found.marker is not None:
+    if found.marker is not None and found.marker.closed is None:  # a run that was killed has said so
         body = markers.replaced(found.open.body, replace(found.marker, closed=reason))
         table.forge.update(found.open, found.open.title, body)
-    table.forge.comment(found.open, f"Closed by promoter: {reason}.")
+        table.forge.comment(found.open, f"Closed by promoter: {reason}.")
     table.forge.close(found.open)
     return replace(result, report=report(found.open, operation))
 
@@ -220,11 +229,6 @@ def _left_closed(found: Existing) -> Converged:
     text = f"{called(found.last)} was closed with this image and stays closed; a newer one opens another"
     notice = Notice("closed-by-person", text)
     return Converged(report(found.last, "unchanged"), closed_by_person=True, notices=(notice,))
-
-
-def _left_in_queue(found: Existing, merged: Merged) -> Converged:
-    notice = Notice("queued", f"{called(found.open)} is in a merge queue and left alone: run again after it")
-    return Converged(report(found.open, "unchanged"), found.tip, merged.superseded, notices=(notice,))
 
 
 # --- the text, and what belongs to it ---------------------------------------------------------
@@ -243,11 +247,11 @@ def _publish_text(
     description = describe(table, key, draft, head.commit, _fork(table, found, head), found.marker)
     operation: PullRequestOperation = "updated" if head.pushed else "unchanged"
     pull_request = found.open
-    if pull_request is None:
+    if pull_request is None or (head.pushed and not table.forge.keeps_text):
+        operation = "created" if pull_request is None else "updated"
         pull_request = _create(table, found, description, head)
         if pull_request is None:
             return None
-        operation = "created"
     elif found.marker is not None and not description.tells_the_same_as(found.marker):
         table.forge.update(pull_request, description.title, description.body)
         operation = "updated"

@@ -59,7 +59,7 @@ def look(
     branch = read_branch(repository, base, name, tip) if tip and not had_its_turn else None
     if branch is not None and not branch.commits:
         branch = None
-    if forge.name == "git" and branch is not None:  # where the branch is all there is
+    if not forge.keeps_text and branch is not None:  # the branch is all that can be seen of it
         is_open = PullRequest(None, "", name, base.base, tip, "open")
     marker = markers.read(is_open.body) if is_open is not None else None
     return Existing(name, tip, branch, is_open, last, marker, _wanted(branch, marker))
