@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from promoter.cli import VERBS, promoter
-from promoter.sites import EVERYWHERE, NAMED_OTHERWISE, Format
+from promoter.sites.formats import EVERYWHERE, NAMED_OTHERWISE, Format
 
 REFERENCE = Path(__file__).parent / "reference"
 

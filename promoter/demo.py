@@ -6,11 +6,12 @@ Each scene is a sentence, the command line as a person would type it, and what i
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,21 +20,24 @@ from promoter.errors import PromoterError
 from promoter.git import door
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 _REPOSITORY = "deploy.git"
 _RACERS = 8
 _SECONDS = 60.0
+_MAIL = "demo@example.invalid"
 
 _CONFIGURATION = """\
 version: 1
 environments:
   staging:    {path: envs/staging}
   qa:         {path: envs/qa}
-  production: {path: envs/production}
+  production: {path: envs/production, publish: pull-request}
 targets:
   - {file: "envs/production/{app}.tag", tag: image_tag, image: "ghcr.io/acme/{app}"}
 """
+_FREEZE = ', freeze: [{from: "2020-01-01 00:00", to: "2099-01-01 00:00"}]'
+_FROZEN = _CONFIGURATION.replace("envs/qa}", f"envs/qa{_FREEZE}}}")
 _KUSTOMIZATION = """\
 apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
@@ -56,61 +60,140 @@ api:
 
 @dataclass(frozen=True)
 class Scene:
-    """One step of the story and the exit code that it ends with."""
+    """One step of the story: what people do first, if anything, then a run and how it ends.
+
+    ``shows`` is what the run must print, ``commits`` are files that somebody pushes to the
+    base before it, and ``merges`` says that somebody merges what is proposed.
+    """
 
     says: str
     arguments: tuple[str, ...]
+    shows: str
     expected: int = 0
+    commits: Mapping[str, str] | None = None
+    merges: bool = False
 
 
 def _bump(environment: str, image: str) -> tuple[str, ...]:
     return ("bump", "--manifest-repo", _REPOSITORY, "--env", environment, "--image", image)
 
 
+_SYNC = ("sync", "--manifest-repo", _REPOSITORY)
+_API = "ghcr.io/acme/api"
+
 SCENES = (
     Scene(
-        "A build is done: bump staging, which is a kustomization.", _bump("staging", "ghcr.io/acme/api:1.4.3")
+        "A build is done: bump staging, which is a kustomization.",
+        _bump("staging", f"{_API}:1.4.3"),
+        "promoted api in staging",
     ),
-    Scene("The same job runs again: nothing to do.", _bump("staging", "ghcr.io/acme/api:1.4.3")),
+    Scene("The same job runs again: nothing to do.", _bump("staging", f"{_API}:1.4.3"), "unchanged api"),
     Scene(
-        "An older build arrives late: it must not go backwards.", _bump("staging", "ghcr.io/acme/api:1.4.2")
+        "An older build arrives late: it must not go backwards.",
+        _bump("staging", f"{_API}:1.4.2"),
+        "superseded api in staging",
     ),
-    Scene("The same image in qa, which is a Helm values file.", _bump("qa", "ghcr.io/acme/api:1.4.3")),
     Scene(
-        "And in production, which is one tag file for each app.",
-        _bump("production", "ghcr.io/acme/api:1.4.3"),
+        "The same image in qa, which is a Helm values file.",
+        _bump("qa", f"{_API}:1.4.3"),
+        "promoted api in qa",
+    ),
+    Scene(
+        "Production has tag files and takes pull requests, which on a plain Git server are branches.",
+        _bump("production", f"{_API}:1.4.3"),
+        "created    branch  promoter/production/api",
+    ),
+    Scene(
+        "A newer build updates it: there is one for each environment and app.",
+        _bump("production", f"{_API}:1.4.4"),
+        "updated    branch  promoter/production/api",
+    ),
+    Scene(
+        "An older build arrives late: it leaves the newer one alone.",
+        _bump("production", f"{_API}:1.4.3"),
+        "unchanged  branch  promoter/production/api",
+    ),
+    Scene(
+        "Somebody merges it, by the line that was printed; sync finds nothing open any more.",
+        _SYNC,
+        "unchanged (nothing-open)",
+        merges=True,
+    ),
+    Scene(
+        "Somebody freezes qa in .promoter.yaml: from then on a push is refused.",
+        _bump("qa", f"{_API}:1.4.4"),
+        "frozen until",
+        6,
+        commits={".promoter.yaml": _FROZEN},
     ),
     Scene(
         "A tag that no registry accepts is refused before anything is read.",
-        _bump("qa", "ghcr.io/acme/api:-x"),
+        _bump("qa", f"{_API}:-x"),
+        "is not an image reference",
         2,
     ),
 )
 
 
+@dataclass(frozen=True)
+class _Stage:
+    """Where the story plays; ``said`` is what the last run printed."""
+
+    directory: Path
+    say: Callable[[str], None]
+    said: str = ""
+
+
 def run_demo(say: Callable[[str], None]) -> None:
     """Tell the story through ``say``. Raises PromoterError where a scene ends otherwise than it should."""
     with tempfile.TemporaryDirectory(prefix="promoter-demo-") as name:
-        directory = Path(name)
-        _build_repository(directory)
+        stage = _Stage(Path(name), say)
+        _build_repository(stage.directory)
         for number, scene in enumerate(SCENES, start=1):
             say(f"\n{number}. {scene.says}")
-            _play(scene, directory, say)
+            stage = _play(scene, stage)
         say(f"\n{len(SCENES) + 1}. {_RACERS} pipelines finish at the same moment and edit one file.")
-        _race(directory, say)
+        _race(stage)
         say("\nThat was the real program on a real repository. Next: README.md has a CI job in ten lines.")
 
 
-def _play(scene: Scene, directory: Path, say: Callable[[str], None]) -> None:
-    say("$ " + shlex.join(["promoter", *scene.arguments]))
-    ended = _promoter(scene.arguments, directory)
-    say((ended.text + "\n" + ended.errors).strip())
-    if ended.code != scene.expected:
-        raise PromoterError(f"the demo expected exit code {scene.expected} here and saw {ended.code}")
+def _play(scene: Scene, stage: _Stage) -> _Stage:
+    if scene.commits is not None:
+        _commit(stage.directory, scene.commits, "freeze qa")
+    if scene.merges:
+        _merge(stage)
+    stage.say("$ " + shlex.join(["promoter", *scene.arguments]))
+    ended = _promoter(scene.arguments, stage.directory)
+    said = (ended.text + "\n" + ended.errors).strip()
+    stage.say(said)
+    if ended.code != scene.expected or scene.shows not in said:
+        raise PromoterError(
+            f"the demo expected exit code {scene.expected} and {scene.shows!r} here, and saw {ended.code}"
+        )
+    return replace(stage, said=said)
 
 
-def _race(directory: Path, say: Callable[[str], None]) -> None:
+def _merge(stage: _Stage) -> None:
+    """Merge by the very line that the last run printed for people, in a clone of somebody's."""
+    line = re.search(r"merge it with: (.+)", stage.said)
+    if line is None:
+        raise PromoterError("the demo expected to be told how to merge")
+    clone = stage.directory / "clone"
+    _git(stage.directory, "clone", "--quiet", _REPOSITORY, str(clone))
+    stage.say(f"$ {line[1]}")
+    merged = door.run(
+        ("sh", "-c", line[1]),
+        directory=clone,
+        environment=door.child_environment(os.environ, {"user.name": "demo", "user.email": _MAIL}),
+        deadline=Deadline(_SECONDS),
+    )
+    if merged.code != 0:
+        raise PromoterError(f"the demo's merge failed: {merged.errors.strip()}")
+
+
+def _race(stage: _Stage) -> None:
     """All racers start at once and edit adjacent lines; each lands one commit."""
+    say, directory = stage.say, stage.directory
     racers = [_bump("staging", f"ghcr.io/acme/app-{n}:2.0.{n}") for n in range(_RACERS)]
     say(
         "$ "
@@ -154,9 +237,17 @@ def _build_repository(directory: Path) -> None:
         "envs/production/api.tag": "image_tag: 1.4.0\n",
     }
     _git(directory, "init", "--quiet", "--bare", "--initial-branch=main", _REPOSITORY)
-    stream = b"commit refs/heads/main\ncommitter demo <demo@example.invalid> 1767225600 +0000\n"
-    stream += b"data 15\nfirst manifests\n"
+    _commit(directory, files, "first manifests")
+
+
+def _commit(directory: Path, files: Mapping[str, str], subject: str) -> None:
+    """A commit on main, on top of what is there, as somebody's push would leave it."""
+    git_dir = ("--git-dir", _REPOSITORY)
+    tip = _git(directory, *git_dir, "for-each-ref", "--format=%(objectname)", "refs/heads/main").text
+    stream = f"commit refs/heads/main\ncommitter demo <{_MAIL}> 1767225600 +0000\n".encode()
+    stream += f"data {len(subject)}\n{subject}\n".encode()
+    stream += f"from {tip}\n".encode() if tip else b""
     for path, text in files.items():
         content = text.encode()
         stream += f"M 644 inline {path}\ndata {len(content)}\n".encode() + content + b"\n"
-    _git(directory, "--git-dir", _REPOSITORY, "fast-import", "--quiet", stdin=stream)
+    _git(directory, *git_dir, "fast-import", "--quiet", stdin=stream)

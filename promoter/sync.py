@@ -77,7 +77,7 @@ def _open(run: _Run, config: Config) -> Iterator[Promotion]:
     repository, base = run.hands.repository, run.snapshot.base
     prefixes = sorted({one.pull_request.branch_prefix for one in config.environments.values()})
     tips = repository.tips(*(f"refs/heads/{prefix}/*" for prefix in prefixes))
-    listed = _on_plain_git if run.forge.name == "git" else _on_forge
+    listed = _on_forge if run.forge.keeps_text else _on_branches
     for promotion in listed(run, prefixes, tips):
         if promotion.environment in config.environments:
             yield promotion
@@ -95,7 +95,7 @@ def _on_forge(run: _Run, prefixes: list[str], tips: dict[str, str]) -> Iterator[
                 yield Promotion(one.branch, marker.environment, marker.key, known)
 
 
-def _on_plain_git(run: _Run, prefixes: list[str], tips: dict[str, str]) -> Iterator[Promotion]:  # noqa: ARG001 - as _on_forge
+def _on_branches(run: _Run, prefixes: list[str], tips: dict[str, str]) -> Iterator[Promotion]:  # noqa: ARG001 - as _on_forge
     for name, tip in sorted(tips.items()):
         branch = read_branch(run.hands.repository, run.snapshot, name, tip)
         environments = trailers_of(branch.commits, "Promoter-Environment")
@@ -133,7 +133,9 @@ def _attempt(
     config = config_of(run.template, run.hands.repository, run.snapshot)
     rules = Rules(config, config.environments[promotion.environment])
     template = replace(run.template, environment=promotion.environment)
-    desk = Desk(run.hands.repository, template, rules, run.snapshot, run.hands.write_commit, run.caches)
+    hands = run.hands
+    effects = (hands.write_commit, hands.validate)
+    desk = Desk(hands.repository, template, rules, run.snapshot, *effects, run.caches)
     gates = closed_gates(rules.environment)
     table = Table(desk, run.forge, run.publisher, gates, attempt, bring_current=bring_current)
     return converge(table, promotion.name, promotion.key, (), known)

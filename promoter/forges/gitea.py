@@ -1,11 +1,12 @@
-"""Gitea and Forgejo, by requests: https://docs.gitea.com/api, and each server's ``/swagger.v1.json``.
+"""Gitea (1.22 and newer) and Forgejo, by requests: see ``/swagger.v1.json`` on each server.
 
 What is Gitea's own:
 
 * A draft is one by its title (``WIP: …``); the prefix belongs to ``draft``, not to ``title``.
 * Lists cannot be filtered by head, so ``find`` reads the open ones and the last few hundred others.
 * Only an administrator of the repository may read whether the base wants heads that are up to
-  date: ``must_be_current`` is false for everybody else's token.
+  date: with everybody else's token ``must_be_current`` is false, and what was armed before the
+  base moved waits until somebody updates it.
 * Whether auto-merge is armed is told by the timeline alone.
 """
 
@@ -15,8 +16,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
-from promoter.errors import DeniedError
-from promoter.forges import gitea_land, gitea_read
+from promoter.forges import gitea_land, gitea_people, gitea_read
 from promoter.forges.calls import CallFailedError
 from promoter.forges.gitea_calls import Client
 from promoter.forges.port import Condition, ForgeRefusedError, PullRequest
@@ -32,8 +32,6 @@ Json = dict[str, Any]
 _LONGEST_TITLE = 255
 _CLOSED_PAGES = 6  # of 50
 _CLOCK_SKEW = timedelta(minutes=2)
-_LABEL_COLOR = "#ededed"
-_LONGEST_LABEL = 50
 
 
 class Gitea:
@@ -54,7 +52,7 @@ class Gitea:
         doing = f"looking for pull requests from {branch}"
 
         def ours(pulls: Sequence[Json]) -> list[Json]:
-            return [one for one in pulls if gitea_read.is_own(one) and gitea_read.branch_of(one) == branch]
+            return [one for one in pulls if gitea_read.is_from(one, branch)]
 
         found = ours(self._pulls(doing, {"state": "open"}))
         query = {"state": "closed", "sort": "recentclose"}
@@ -96,14 +94,7 @@ class Gitea:
 
         def there() -> Json | None:
             opened = self._pulls(doing, {"state": "open", "base_branch": proposal.base})
-            return next(
-                (
-                    one
-                    for one in opened
-                    if gitea_read.is_own(one) and gitea_read.branch_of(one) == proposal.branch
-                ),
-                None,
-            )
+            return next((one for one in opened if gitea_read.is_from(one, proposal.branch)), None)
 
         try:
             pull = self._client.post(doing, "/pulls", data, expects=(404, 409, 422), recheck=there)
@@ -145,81 +136,16 @@ class Gitea:
         )
 
     def add_labels(self, pull_request: PullRequest, labels: Sequence[str]) -> None:
-        """Add labels by name; those that neither repository nor organization has are created.
-
-        Gitea 1.22 and newer take names (https://github.com/go-gitea/gitea/pull/30943).
-        """
-        doing = f"labelling pull request {pull_request.number}"
-        path = f"/issues/{pull_request.number}/labels"
-        if long := [name for name in labels if len(name) > _LONGEST_LABEL]:
-            raise ForgeRefusedError(
-                f"{doing}: {', '.join(long)} is longer than the {_LONGEST_LABEL} characters that Gitea keeps",
-                next_step="name a shorter label",
-                reason="label",
-            )
-        has = self._client.post(doing, path, {"labels": list(labels)})
-        if absent := [name for name in labels if name not in {label["name"] for label in has or ()}]:
-            for name in absent:
-                self._create_label(doing, name)
-            self._client.post(doing, path, {"labels": absent})
-
-    def _create_label(self, doing: str, name: str) -> None:
-        try:
-            self._client.post(
-                doing, "/labels", {"name": name, "color": _LABEL_COLOR}, expects=(400, 404, 409, 422)
-            )
-        except CallFailedError as error:
-            step = f"create the label {name} in the repository"
-            raise self._client.refusal(doing, error, "label", step) from None
+        """Add labels; those that neither repository nor organization has are created."""
+        gitea_people.add_labels(self._client, pull_request.number, labels)
 
     def add_assignees(self, pull_request: PullRequest, users: Sequence[str]) -> None:
         """Assign people besides those who are."""
-        doing = f"assigning pull request {pull_request.number}"
-        possible = {
-            login.lower(): login for login in gitea_read.logins(self._client.get(doing, "/assignees"))
-        }
-        known = [possible[user.lower()] for user in users if user.lower() in possible]
-        present = gitea_read.logins(self._client.get(doing, _path(pull_request))["assignees"])
-        if not set(known) <= set(present):
-            everybody = sorted({*present, *known})
-            self._client.patch(doing, _path(pull_request), {"assignees": everybody})
-        if unknown := [user for user in users if user.lower() not in possible]:
-            raise ForgeRefusedError(
-                f"{doing}: {', '.join(unknown)} cannot be assigned",
-                next_step="name people who have an account there and write access to the repository",
-                reason="unknown-assignee",
-            )
+        gitea_people.add_assignees(self._client, pull_request.number, users)
 
     def request_reviews(self, pull_request: PullRequest, users: Sequence[str], teams: Sequence[str]) -> None:
-        """Ask one by one, so that an unknown name stops nobody else."""
-        doing = f"asking for reviews of pull request {pull_request.number}"
-        refused: dict[str, str] = {}
-        asked: list[tuple[str, Json]] = [
-            *((user, {"reviewers": [user]}) for user in users),
-            *((f"team/{team}", {"team_reviewers": [team]}) for team in teams),
-        ]
-        for name, data in asked:
-            try:
-                path = f"{_path(pull_request)}/requested_reviewers"
-                self._client.post(doing, path, data, expects=(404, 422))
-            except CallFailedError as error:
-                refused[name] = error.message
-        if teams:
-            # Where the owner is no organization, Gitea passes over teams without a word.
-            pull = self._client.get(doing, _path(pull_request))
-            there = {team["name"].lower() for team in pull["requested_reviewers_teams"] or ()}
-            silent = [team for team in teams if team.lower() not in there]
-            refused = {f"team/{team}": "no team of the owner's" for team in silent} | refused
-        if refused:
-            told = "; ".join(f"{name}: {message}" for name, message in refused.items())
-            raise ForgeRefusedError(
-                f"{doing}: {told}",
-                next_step="name people and teams of the owner's who may read the repository, "
-                "and not the pull request's author",
-                reason="unknown-team"
-                if all(name.startswith("team/") for name in refused)
-                else "unknown-reviewer",
-            )
+        """Ask people and teams for a review, again where they have answered already."""
+        gitea_people.request_reviews(self._client, pull_request.number, users, teams)
 
     def condition(self, pull_request: PullRequest) -> Condition:
         """What stands between it and its base, as far as the token may see it."""
@@ -236,7 +162,7 @@ class Gitea:
             behind=opened and self._is_behind(doing, pull, head),
             must_be_current=bool(protection.get("block_on_outdated_branch")),
             approved=gitea_read.is_approved(reviews, protection),
-            approved_head=any(review["commit_id"] == head for review in standing.values()),
+            approved_head=any(one["commit_id"] == pull_request.head for one in standing.values()),
             approvers=tuple(standing),
             checks=gitea_read.checks(self.statuses(head), protection),
             auto_merge=opened and gitea_read.is_scheduled(gitea_land.timeline(self._client, pull)),
@@ -266,10 +192,14 @@ class Gitea:
 
         def known() -> None:
             """Gitea answers a commit that it does not know with 500."""
-            self._client.get(doing, f"/git/commits/{commit}", {"stat": "false", "files": "false"})
+            brief = {"stat": "false", "verification": "false", "files": "false"}
+            self._client.get(doing, f"/git/commits/{commit}", brief, expects=(404, 422))
 
         data = {"state": state, "context": context, "description": description}
-        self._client.post(doing, f"/statuses/{commit}", data, recheck=known)
+        try:
+            self._client.post(doing, f"/statuses/{commit}", data, expects=(400, 404, 422), recheck=known)
+        except CallFailedError as error:
+            raise self._client.refusal(doing, error, "status") from None
 
     def default_branch(self) -> str:
         """The branch that pull requests go to unless told otherwise."""
@@ -322,17 +252,14 @@ class Gitea:
         """The rules of the base; to all but administrators Gitea tells only the chief ones."""
         try:
             branch: Json = self._client.get(doing, f"/branches/{quote(base)}", expects=(404,))
-            name = branch.get("effective_branch_protection_name")
-            if not name:
-                return branch
-            rules: Json = self._client.get(doing, f"/branch_protections/{quote(name)}", expects=(404,))
         except CallFailedError:
             return {}
-        except DeniedError as error:
-            if error.reason != "permission":
-                raise
-            return branch
-        return rules
+        if name := branch.get("effective_branch_protection_name"):
+            try:
+                return dict(self._client.get(doing, f"/branch_protections/{quote(name)}", expects=(404,)))
+            except CallFailedError:
+                return branch
+        return branch
 
 
 def _path(pull_request: PullRequest) -> str:

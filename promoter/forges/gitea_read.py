@@ -37,6 +37,11 @@ def is_own(pull: Json) -> bool:
     return bool(pull["head"]["repo_id"] == pull["base"]["repo_id"])
 
 
+def is_from(pull: Json, branch: str) -> bool:
+    """Whether the head is this branch of this repository."""
+    return is_own(pull) and branch_of(pull) == branch
+
+
 def branch_of(pull: Json) -> str:
     """The head's branch; ``ref`` names another thing once the branch is gone."""
     return str(pull["head"]["label"])

@@ -15,13 +15,13 @@ import re
 from typing import TYPE_CHECKING, Literal, NoReturn
 from urllib.parse import quote
 
-from promoter.forges.port import ForgeRefusedError, PullRequest
+from promoter.forges.port import Condition, ForgeRefusedError, PullRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from promoter.forges.calls import Connection
-    from promoter.forges.port import CheckState, Condition, MergeMethod, Proposal
+    from promoter.forges.port import CheckState, MergeMethod, Proposal
 
 _BETTER = (
     "give PROMOTER_TOKEN a project access token with the scope `api` and the Developer role: "
@@ -100,7 +100,8 @@ class GitLabByPush:
             raise ForgeRefusedError(
                 f"{doing}: GitLab says: {complaint['why']}", next_step=_BETTER, reason="refused"
             )
-        if found := _match(_NEW, said, proposal.branch):
+        merges_at_once = proposal.auto_merge is not None  # where it waits for nothing it is gone by now
+        if (found := _match(_NEW, said, proposal.branch)) and not merges_at_once:
             raise ForgeRefusedError(
                 f"{doing}: the branch is pushed, but the server opened none",
                 next_step=f"open it at {found['url']}, or {_BETTER}",
@@ -140,8 +141,8 @@ class GitLabByPush:
             self._cannot("asking for reviews")
 
     def condition(self, pull_request: PullRequest) -> Condition:  # noqa: ARG002 - the port's
-        """Not to be seen by a push."""
-        self._cannot("reading the merge request")
+        """Not to be seen by a push: nothing is known of it."""
+        return Condition()
 
     def land(
         self,

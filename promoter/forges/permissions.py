@@ -16,6 +16,6 @@ def needed(config: Config) -> dict[str, str]:
     pull_requests = [one.pull_request for one in environments]
     return permissions_for(
         gate=any(one.freeze for one in environments),
-        checks=any(one.auto_merge for one in pull_requests),
+        checks=any(one.pull_request.auto_merge or one.freeze for one in environments),
         teams=any(one.team_reviewers for one in pull_requests),
     )

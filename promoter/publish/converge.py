@@ -20,6 +20,7 @@ from promoter.publish.describe import describe
 from promoter.publish.draft import Draft, append, rebuild
 from promoter.publish.existing import look, was_closed_by_a_person
 from promoter.publish.settle import settle
+from promoter.validate.verdict import blocking
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -140,6 +141,9 @@ class Head:
 
 def _push(table: Table, key: str, found: Existing, draft: Draft) -> Head | None:
     """Push the draft's head over the tip that was seen; None where that has moved."""
+    invalid = blocking(table.desk.check(draft).findings, strict=False)
+    if invalid is not None:
+        raise invalid
     commit = draft.tip.commit
     options: Sequence[str] = ()
     if not table.forge.keeps_text:  # where only a job token is at hand, the push itself opens it
@@ -217,10 +221,10 @@ def _retire(table: Table, found: Existing, draft: Draft, merged: Merged) -> Conv
         return replace(result, report=report(found.open, operation))
     has = "a newer image" if draft.superseded else "what this would bring"
     reason = f"{base.base} has {has} since {base.commit[:12]}"
-    if found.marker is not None and found.marker.closed is None:  # a run that was killed has said so
+    if found.marker is not None and found.marker.closed is None:  # else a run that was killed has said so
+        table.forge.comment(found.open, f"Closed by promoter: {reason}.")
         body = markers.replaced(found.open.body, replace(found.marker, closed=reason))
         table.forge.update(found.open, found.open.title, body)
-        table.forge.comment(found.open, f"Closed by promoter: {reason}.")
     table.forge.close(found.open)
     return replace(result, report=report(found.open, operation))
 

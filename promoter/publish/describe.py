@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from promoter.outcome import Notice
 from promoter.plan import changes_of
 from promoter.proposal import body as text
 from promoter.proposal.marker import Marker
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from promoter.outcome import Change
     from promoter.publish.converge import Table
     from promoter.publish.draft import Draft, Step
+    from promoter.validate.model import Finding
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,14 @@ def describe(table: Table, key: str, draft: Draft, head: str, fork: str, known: 
     same = Description(title, "", marker, landing)
     if same.tells_the_same_as(known):
         return same
-    described = replace(described, marker=marker, previous=sources_on_base(desk, draft))
+    checked = desk.check(draft)
+    described = replace(
+        described,
+        marker=marker,
+        previous=sources_on_base(desk, draft),
+        findings=tuple(as_notice(one) for one in checked.findings if one.introduced),
+        diff=checked.diff or None,
+    )
     body = text.body(settings.body, described, forge.longest_body)
     return Description(title, body, marker, landing)
 
@@ -73,9 +82,13 @@ def _told(title: str, described: text.Described) -> str:
         [(one.app, one.file, one.before, one.after) for one in described.changes],
         [gate.message for gate in described.gates],
         [(one.code, one.message, one.file) for one in described.warnings],
-        described.diff,
     ]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+
+
+def as_notice(finding: Finding) -> Notice:
+    """A finding as the text tells it."""
+    return Notice(finding.validator, finding.message, finding.file, finding.line)
 
 
 def _changes(steps: Sequence[Step]) -> tuple[Change, ...]:

@@ -26,10 +26,11 @@ if TYPE_CHECKING:
     from promoter.git.repository import Repository
     from promoter.image import ImageReference
     from promoter.options import BumpOptions
-    from promoter.plan import Plan, WriteCommit
+    from promoter.plan import Plan, Validate, WriteCommit
     from promoter.proposal.wanted import Wanted
     from promoter.rules import Rules
     from promoter.sites.model import Site
+    from promoter.validate.of_edit import Checked
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,12 @@ class Desk:
     rules: Rules
     base: Snapshot
     write_commit: WriteCommit
+    validate: Validate
     caches: dict[tuple[ImageReference, ...], Cache] = field(default_factory=dict)
+
+    def check(self, draft: Draft) -> Checked:
+        """What validation says of a head."""
+        return self.validate(self.base, self.rules, draft.contents)
 
     def policy(self, wanted: Wanted) -> Policy:
         """How this image's versions compare: by its run's options and its rule of the configuration."""
@@ -75,6 +81,15 @@ class Draft:
     steps: tuple[Step, ...]
     notices: tuple[Notice, ...]
     superseded: bool = False  # the start has a newer image than one that is wanted
+
+    @property
+    def contents(self) -> dict[str, tuple[bytes, bytes]]:
+        """The bytes at the start and in the end of each file that changes."""
+        found: dict[str, tuple[bytes, bytes]] = {}
+        for step in self.steps:
+            for path, (before, after) in step.plan.contents.items():
+                found[path] = (found[path][0] if path in found else before, after)
+        return found
 
     @property
     def says_something(self) -> bool:

@@ -26,7 +26,7 @@ def propose(hands: Hands, publisher: Publisher, this: Attempt) -> Converged | No
     if not plan.edits and name not in hands.repository.tips(f"refs/heads/{name}"):
         return Converged()
     template = template_of(this.options)
-    desk = Desk(hands.repository, template, this.rules, this.snapshot, hands.write_commit)
+    desk = Desk(hands.repository, template, this.rules, this.snapshot, hands.write_commit, hands.validate)
     table = Table(desk, hands.forge(this.rules.config), publisher, this.gates, this.number)
     return converge(table, name, key, _wanted(this) if plan.edits else ())
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from promoter.errors import InterruptedRunError, PromoterError
+from promoter.errors import DeniedError, InterruptedRunError, PromoterError
 from promoter.outcome import Notice
 
 if TYPE_CHECKING:
@@ -39,10 +39,12 @@ def settle(
     """
     forge, settings = table.forge, table.settings
     notices: list[Notice] = []
+    if not forge.keeps_text and not pushed:
+        return notices, False  # what a push can do was done by the one that opened it
     _label_and_ask(table, pull_request, notices)
     if pushed and condition.approvers:
         _tried(notices, "asking for review again", lambda: _ask_again(forge, pull_request, condition))
-    if is_gated(table.desk.rules.config):
+    if table.gates or (forge.keeps_text and is_gated(table.desk.rules.config)):
         _tried(notices, "the gate's status", lambda: _show_gate(forge, pull_request.head, table.gates))
     if settings.auto_merge is None or pull_request.draft:
         return notices, False
@@ -86,7 +88,10 @@ def _ask_again(forge: Forge, pull_request: PullRequest, condition: Condition) ->
 
 def _show_gate(forge: Forge, head: str, gates: Sequence[Gate]) -> None:
     state, text = ("pending", gates[0].message) if gates else ("success", "nothing stands against landing")
-    shown = forge.statuses(head).get(GATE)
+    try:
+        shown = forge.statuses(head).get(GATE)
+    except DeniedError:  # who may set it need not be allowed to read the others'
+        shown = None
     if shown != {"pending": "pending", "success": "passed"}[state]:
         forge.set_status(head, GATE, state, text[:_LONGEST_DESCRIPTION])  # type: ignore[arg-type]  # one of the two
 

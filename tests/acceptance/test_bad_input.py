@@ -71,14 +71,12 @@ COMMAND_LINES: dict[str, tuple[list[str], str]] = {
 LATER_OPTIONS = [
     ["--override", "reason"],
     ["--lift-hold"],
-    ["--publish", "pull-request"],
     ["--require-image"],
     ["--build-metadata", "file"],
     ["--allow-commands"],
     ["--kubernetes", "1.33"],
     ["--kubeconform", "off"],
     ["--render", "off"],
-    ["--forge-api", "https://api.example.com"],
 ]
 
 
@@ -168,14 +166,10 @@ def test_a_wrong_configuration(bench: Bench, config: str, line: int, says: str) 
         ("repository", "https://example.com/x.git"),
         ("after", "production"),
         ("soak", "30m"),
-        ("publish", "pull-request"),
-        ("on-refused", "fail"),
         ("max-changes", "20"),
         ("require-checks", "[ci/test]"),
         ("allow-override", "false"),
         ("helm", "[]"),
-        ("pull-request", "{}"),
-        ("freeze", "[]"),
     ],
 )
 def test_a_key_of_a_later_release_in_an_environment(bench: Bench, key: str, value: str) -> None:
@@ -188,11 +182,9 @@ def test_a_key_of_a_later_release_in_an_environment(bench: Bench, key: str, valu
     ("text", "says"),
     [
         ("validate: {kubernetes: '1.33'}", "validate"),
-        ("forge: {type: gitlab}", "forge"),
         ("images: [{match: '*', allow: '^v'}]", "allow"),
         ("images: [{match: '*', source-branch: main}]", "source-branch"),
         ("images: [{match: '*', platforms: [linux/amd64]}]", "platforms"),
-        ("commit: {sign: forge}", "forge"),
     ],
 )
 def test_a_key_of_a_later_release(bench: Bench, text: str, says: str) -> None:

@@ -10,7 +10,7 @@ from tests.forges.stage import Stage
 from tests.forges.stages import DIFFERENCES, Differences
 
 
-@pytest.fixture(params=stages.present())
+@pytest.fixture(params=stages.PLACES)
 def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
     folder = tmp_path / "stage"
     folder.mkdir()

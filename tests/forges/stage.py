@@ -88,5 +88,9 @@ class Stage(Protocol):
 
     def archive(self) -> None: ...
 
+    def propose_from_fork(self, branch: str) -> None:
+        """A pull request of alice's from a branch of this name in a fork of hers."""
+        ...
+
 
 StageFactory = Callable[[Path], AbstractContextManager[Stage]]

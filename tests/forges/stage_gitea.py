@@ -190,10 +190,13 @@ class GiteaStage:
 
     def is_scheduled(self, pull: int) -> bool:
         """Whether Gitea will merge it; the API does not tell, the database does."""
+        return bool(self.stored("SELECT 1 FROM pull_auto_merge WHERE pull_id = ?", pull))
+
+    def stored(self, query: str, *values: object) -> list[Any]:
+        """What stands in Gitea's database."""
         place = self.house.gitea.log.parent / "gitea.db"
         with closing(sqlite3.connect(f"file:{place}?mode=ro", uri=True, timeout=30)) as database:
-            found = database.execute("SELECT 1 FROM pull_auto_merge WHERE pull_id = ?", (pull,))
-            return found.fetchone() is not None
+            return database.execute(query, values).fetchall()
 
     def patiently(self, call: Callable[[], Any], words: str = "") -> Any:
         """Until Gitea has taken in what came before."""

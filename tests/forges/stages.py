@@ -1,7 +1,6 @@
 """The forges that the contract is played on, and in what they really differ, as data."""
 
 import importlib
-import importlib.util
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -21,37 +20,31 @@ PLACES = {
 class Differences:
     """What a forge has that another one has not.
 
-    `methods`: how a project may merge without a change of its settings; `merge_commits`: those of
-    them that end in a merge commit. `weak`: what the refusal
-    of a token that may not open pull requests must name.
+    `weak`: what the refusal of a token that may not open pull requests must name.
     """
 
-    teams: bool = True  # can be asked for a review
+    methods: tuple[Method, ...] = ("merge", "squash", "rebase")  # without a change of the settings
+    merges: frozenset[Method] = frozenset({"merge"})  # which of them end in a commit with two parents
+    unknown_team: str = "unknown-team"  # the refusal's reason where a team is asked that is not there
+    teams: frozenset[str] = frozenset({"team/sre"})  # who is asked then, of the one that is there
     auto_merge_setting: bool = True  # the repository can forbid it
-    methods: tuple[Method, ...] = ("merge", "squash", "rebase")
-    merge_commits: tuple[Method, ...] = ("merge",)
-    strict_protection: bool = True  # a protected branch can demand heads that are up to date
     weak: str = ""
 
 
 DIFFERENCES = {
-    "gitea": Differences(auto_merge_setting=False, weak="pull requests"),
+    "gitea": Differences(auto_merge_setting=False, weak="access to the pull requests"),
     "github": Differences(weak="Pull requests"),
     # Approval rules stand in for teams; the project, not the merger, decides between merge and rebase,
-    # and one that merges puts a merge commit on top of a squashed one, too.
+    # and by its own decision a merge commit brings what was squashed.
     "gitlab": Differences(
-        teams=False,
-        auto_merge_setting=False,
         methods=("merge", "squash"),
-        merge_commits=("merge", "squash"),
-        weak="api",
+        merges=frozenset({"merge", "squash"}),
+        unknown_team="unsupported",
+        teams=frozenset(),
+        auto_merge_setting=False,
+        weak="the scope `api`",
     ),
 }
-
-
-def present() -> list[str]:
-    """The stages whose module is there."""
-    return [name for name, place in PLACES.items() if importlib.util.find_spec(place.partition(":")[0])]
 
 
 def factory(name: str) -> StageFactory:

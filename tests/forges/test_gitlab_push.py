@@ -200,7 +200,6 @@ def test_what_a_push_cannot_do(by_push: GitLabByPush) -> None:
         lambda: by_push.add_labels(ANYWAY, ["other"]),
         lambda: by_push.add_assignees(ANYWAY, ["carol"]),
         lambda: by_push.request_reviews(ANYWAY, ["alice"], []),
-        lambda: by_push.condition(ANYWAY),
         lambda: by_push.statuses("0" * 40),
         lambda: by_push.set_status("0" * 40, "promoter/gate", "pending", "frozen"),
         by_push.default_branch,

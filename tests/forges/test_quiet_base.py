@@ -1,0 +1,61 @@
+"""Pushes to the base that touch no promotion leave every head alone, however many there are of both.
+
+With stale approvals dismissed and heads that must be up to date, tools that rebase on each push take
+approvals away and start all checks again, for nothing.
+"""
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tests.forges.pull_request_bench import Bench, behind_proxy, branch_of
+from tests.forges.stage import Stage
+from tests.support import repos
+
+# Forge: pull requests, pushes to the base, runs of sync between them.
+SIZES = {"github": (40, 100, 4), "gitlab": (12, 100, 2), "gitea": (5, 20, 2)}
+MOST_REQUESTS = 6  # to the API for each pull request that is left as it is, and once for all
+
+
+def test_a_busy_base_costs_no_head(stage: Stage, tmp_path: Path) -> None:
+    count, pushes, runs = SIZES[stage.forge]
+    apps = [f"app-{number:02d}" for number in range(count)]
+    with behind_proxy(stage, tmp_path / "scratch", apps) as bench:
+        bump_all(bench, apps)
+        stage.protect(approvals=1, dismiss_stale=True, up_to_date=True, checks=["ci"])
+        before = stage.pull_requests()
+        assert sorted(one.branch for one in before) == [branch_of(app) for app in apps]
+        for run in range(runs):
+            push(bench, [f"docs/{run}-{number}.md" for number in range(pushes // runs)])
+            result = bench.run(["sync"])
+            operations = [one["operation"] for one in result.document["pull_requests"]]
+            assert operations == ["unchanged"] * count
+            assert_quiet(bench.proxy.requests, count)
+        assert stage.pull_requests() == before
+        assert len(repos.log(stage.git)) > pushes
+
+
+def bump_all(bench: Bench, apps: Iterable[str]) -> None:
+    def bump(app: str) -> None:
+        result = bench.finish(bench.start(bench.bump(app, "1.1.0")))
+        assert result.document["status"] == "proposed", result.document
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(bump, apps))
+
+
+def push(bench: Bench, paths: list[str]) -> None:
+    """Somebody's commits that touch no environment; Gitea must hear of each."""
+    if bench.stage.forge != "gitea":
+        repos.make_history(bench.stage.git, len(paths), f"{paths[0]}.{{n}}")
+        return
+    with bench.play.clone("main") as work:
+        for path in paths:
+            repos.commit_files(work, {path: "Unrelated\n"}, f"Write {path}")
+            repos.git(work, "push", "--quiet", bench.stage.push_url, "main")
+
+
+def assert_quiet(requests: list[str], count: int) -> None:
+    asked = [one for one in requests if " /api/" in one]
+    assert len(asked) <= MOST_REQUESTS * (count + 1), asked
+    assert [one for one in requests if one.endswith("git-receive-pack")] == []

@@ -1,0 +1,165 @@
+"""A loopback HTTP proxy in front of one forge, which ends or cuts off its client at chosen requests.
+
+    with KillProxy(stage.url) as proxy:
+        proxy.url_of(stage.url)                          # the same address through the proxy
+        proxy.lose(lambda number, request: number == 7)  # of those from now on
+        proxy.meet("git-receive-pack", 2)                # these two wait for each other
+        proxy.requests, proxy.lost
+
+API and Git come by the same host and port. The upstream has processed the request and given its whole answer
+before `action` runs; then that answer is thrown away. Each request has a connection of its own, so that
+neither curl nor requests asks again on a connection that broke under them.
+"""
+
+import contextlib
+import http.client
+import re
+import socket
+import threading
+import urllib.parse
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
+from typing import TYPE_CHECKING, cast
+
+from tests.support.gitserver import LoopbackServer, chunked_body, exact_body, shut
+
+if TYPE_CHECKING:
+    import socketserver
+
+UPSTREAM_SECONDS = 120.0
+MEETING_SECONDS = 30.0
+HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length"})
+
+
+# By the request's number, from 1, and what it is: "METHOD target".
+Chosen = Callable[[int, str], bool]
+
+
+def nothing(_number: int, _request: str) -> bool:
+    return False
+
+
+class KillProxy(LoopbackServer):
+    """Forwards to the host and port of `upstream`, an http URL."""
+
+    def __init__(self, upstream: str) -> None:
+        self.upstream: str = urllib.parse.urlsplit(upstream).netloc
+        self.requests: list[str] = []  # "METHOD target", since `lose` was last called
+        self.lost: list[str] = []  # those of them whose answer was thrown away
+        self._chosen: Chosen = nothing
+        self._action: Callable[[], None] | None = None
+        self._meeting: tuple[re.Pattern[str], threading.Barrier] | None = None
+        super().__init__()
+
+    @property
+    def host(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def url_of(self, address: str) -> str:
+        """The upstream's address as it is behind the proxy."""
+        return address.replace(self.upstream, self.host)
+
+    def lose(self, chosen: Chosen, action: Callable[[], None] | None = None) -> None:
+        """Count anew, and lose the answers to the chosen requests, each after `action`."""
+        with self._lock:
+            self.requests, self.lost = [], []
+            self._chosen, self._action = chosen, action
+
+    def meet(self, pattern: str, count: int) -> None:
+        """Hold the next requests of which the pattern finds something until so many are there.
+
+        Who comes after the meeting, or waits for somebody who does not come, goes on alone.
+        """
+        with self._lock:
+            self._meeting = (re.compile(pattern), threading.Barrier(count, timeout=MEETING_SECONDS))
+
+    @property
+    def met(self) -> bool:
+        """Whether everybody came."""
+        return self._meeting is None
+
+    def wait_for_others(self, request: str) -> None:
+        with self._lock:
+            meeting = self._meeting
+        if meeting is None or meeting[0].search(request) is None:
+            return
+        with contextlib.suppress(threading.BrokenBarrierError):
+            meeting[1].wait()
+            with self._lock:
+                self._meeting = None
+
+    def loses(self, request: str) -> bool:
+        """Note a request that was processed; whether its answer is lost."""
+        with self._lock:
+            self.requests.append(request)
+            lost = self._chosen(len(self.requests), request)
+            if lost:
+                self.lost.append(request)
+        if lost and self._action is not None:
+            self._action()
+        return lost
+
+    def handle(self, connection: socket.socket) -> None:
+        _Handler(connection, self)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def __init__(self, connection: socket.socket, owner: KillProxy) -> None:
+        self.owner = owner
+        super().__init__(connection, connection.getpeername(), cast("socketserver.BaseServer", owner))
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it
+        pass
+
+    def do_GET(self) -> None:
+        request = f"{self.command} {self.path}"
+        self.owner.wait_for_others(request)
+        status, headers, body = self._forward()
+        if self.owner.loses(request):
+            self.close_connection = True
+            shut(self.connection)
+            return
+        self.send_response_only(status)
+        for name, value in headers:
+            self.send_header(name, self._behind(value))
+        if "json" in dict(headers).get("Content-Type", ""):
+            body = self._behind(body.decode()).encode()
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Connection", "close")  # the base class notes it
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815 - http.server looks for these names
+
+    def _forward(self) -> tuple[int, list[tuple[str, str]], bytes]:
+        upstream = http.client.HTTPConnection(self.owner.upstream, timeout=UPSTREAM_SECONDS)
+        try:
+            upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+            body = self._body()
+            for name, value in self.headers.items():
+                if name.lower() not in HOP_BY_HOP | {"host", "expect"}:
+                    upstream.putheader(name, value)
+            upstream.putheader("Host", self.owner.upstream)
+            upstream.putheader("Connection", "close")
+            if self.command != "GET":
+                upstream.putheader("Content-Length", str(len(body)))
+            upstream.endheaders(body or None)
+            with self.owner.track(upstream.sock):
+                answer = upstream.getresponse()
+                content = answer.read()
+        finally:
+            upstream.close()
+        kept = [(name, value) for name, value in answer.getheaders() if name.lower() not in HOP_BY_HOP]
+        return answer.status, kept, content
+
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
+            return b"".join(chunked_body(self.rfile))
+        return b"".join(exact_body(self.rfile, int(self.headers.get("Content-Length") or 0)))
+
+    def _behind(self, text: str) -> str:
+        """What points to the upstream points to the proxy."""
+        return text.replace(self.owner.upstream, self.owner.host)
