@@ -7,12 +7,21 @@ there is something to parse.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from promoter.config_grammar import KeyPath, parse_key_path, repository_path
+from promoter.config_validate import (
+    Command,
+    HelmChart,
+    UserSchema,
+    ValidateSettings,
+    chart_of,
+    name_twice,
+    settings_of,
+)
 from promoter.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -22,14 +31,18 @@ if TYPE_CHECKING:
 
 __all__ = [
     "App",
+    "Command",
     "Commit",
     "Config",
     "Environment",
     "Freeze",
+    "HelmChart",
     "ImageRule",
     "KeyPath",
     "PullRequestSettings",
     "Target",
+    "UserSchema",
+    "ValidateSettings",
     "config_for_paths",
     "environment",
     "parse_config",
@@ -67,7 +80,8 @@ class Freeze:
 class Environment:
     """A named part of the manifest repository; ``paths`` are directories or globs, ``.`` is all.
 
-    ``on_refused`` is what ``publish: push`` does while a gate is closed.
+    ``on_refused`` is what ``publish: push`` does while a gate is closed. ``helm`` are charts that
+    no Application or HelmRelease in the repository tells of.
     """
 
     name: str
@@ -76,6 +90,7 @@ class Environment:
     on_refused: Literal["fail", "pull-request"] = "fail"
     freeze: tuple[Freeze, ...] = ()
     pull_request: PullRequestSettings = PullRequestSettings()
+    helm: tuple[HelmChart, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -135,6 +150,7 @@ class Config:
     images: tuple[ImageRule, ...] = ()
     targets: tuple[Target, ...] = ()
     exclude: tuple[str, ...] = ()
+    validate: ValidateSettings = field(default_factory=ValidateSettings)
     commit: Commit = Commit()
     forge_type: Literal["github", "gitlab", "gitea", "forgejo", "git"] | None = None
 
@@ -146,7 +162,7 @@ def parse_config(text: str, file: str, *, version: str) -> Config:
         ConfigError: the first thing that is wrong, with its line in ``file``; its reason is
             ``requires`` when the file asks for another version of promoter.
     """
-    from promoter.config_check import checked, problem_at_key
+    from promoter.config_check import checked, problem_at, problem_at_key
     from promoter.proposal.branch_name import shared_branches  # which speaks of this module's types
 
     data, root = checked(text, file, version=version)
@@ -158,11 +174,17 @@ def parse_config(text: str, file: str, *, version: str) -> Config:
         images=tuple(ImageRule(**entry) for entry in data.get("images", [])),
         targets=tuple(_target(entry) for entry in data.get("targets", [])),
         exclude=_paths(data.get("exclude", [])),
+        validate=settings_of(data.get("validate", {})),
         commit=Commit(**data.get("commit", {})),
         forge_type=data.get("forge", {}).get("type"),
     )
     for shared in shared_branches(config):
         raise problem_at_key(root, shared.place, shared.message, "rename one of them").error(file)
+    if (again := name_twice(config.validate)) is not None:
+        name = config.validate.commands[again].name
+        steps = ("validate", "commands", again, "name")
+        message = f"validate.commands[{again}].name: another command is called {name!r} already"
+        raise problem_at(root, steps, message, "rename one of them").error(file)
     return config
 
 
@@ -219,6 +241,7 @@ def _environment(name: str, entry: dict[str, Any]) -> Environment:
         entry.get("on-refused", "fail"),
         tuple(_freeze(one) for one in entry.get("freeze", [])),
         _pull_request(entry.get("pull-request", {})),
+        tuple(chart_of(one) for one in entry.get("helm", [])),
     )
 
 

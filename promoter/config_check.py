@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 
 from promoter import config_grammar as grammar
 from promoter import config_time
+from promoter import config_validate_grammar as validation
 from promoter.config_grammar import shorten
 from promoter.config_read import Node, Problem, describe, read_yaml
 from promoter.errors import ConfigError
@@ -55,6 +56,11 @@ def problem_at_key(root: Node, keys: Iterable[str], message: str, next_step: str
     return _problem(place, message, next_step)
 
 
+def problem_at(root: Node, steps: Iterable[str | int], message: str, next_step: str) -> Problem:
+    """Return a problem with the value at a path of keys and indexes, placed there."""
+    return _problem(_at(root, steps), message, next_step)
+
+
 def _check_requires(root: Node, file: str, version: str) -> None:
     node = root.value.get("requires") if isinstance(root.value, dict) else None
     if node is None or not isinstance(node.value, str):
@@ -79,6 +85,7 @@ def _formats() -> FormatChecker:
     """Return the checker of the schema's ``promoter-…`` formats, and of no others."""
     checker = FormatChecker(formats=())
     _add_format(checker, "promoter-path", grammar.repository_path)
+    _add_format(checker, "promoter-literal-path", validation.literal_path)
     _add_format(checker, "promoter-requires", lambda text: grammar.unsatisfied(text, "0"))
     _add_format(checker, "promoter-template", grammar.check_placeholders)
     _add_format(checker, "promoter-target-file", grammar.repository_path, grammar.check_placeholders)
@@ -90,6 +97,15 @@ def _formats() -> FormatChecker:
     _add_format(checker, "promoter-branch-prefix", grammar.check_branch_prefix)
     _add_format(checker, "promoter-freeze-time", config_time.parse_freeze_time)
     _add_format(checker, "promoter-timezone", config_time.time_zone)
+    _add_format(checker, "promoter-duration", validation.parse_duration)
+    _add_format(checker, "promoter-kubernetes", validation.check_kubernetes)
+    _add_format(checker, "promoter-kind", validation.check_kind)
+    _add_format(checker, "promoter-group-kind", validation.check_group_kind)
+    _add_format(checker, "promoter-release", validation.check_release)
+    _add_format(checker, "promoter-namespace", validation.check_namespace)
+    _add_format(checker, "promoter-command-name", validation.check_command_name)
+    _add_format(checker, "promoter-argument", validation.check_argument)
+    checker.checks("promoter-run", raises=ValueError)(_is_run)
     checker.checks("promoter-freeze", raises=ValueError)(_is_freeze)
     return checker
 
@@ -116,6 +132,13 @@ def _is_freeze(value: object) -> bool:
     return True
 
 
+def _is_run(value: object) -> bool:
+    """Check the program of a command: the arguments have formats of their own."""
+    if isinstance(value, list) and value and isinstance(value[0], str):
+        validation.check_program(value[0])
+    return True
+
+
 def _explain(error: _Error, root: Node) -> Iterator[Problem]:
     """Turn one of jsonschema's errors into problems with a place and words of our own."""
     steps = list(error.absolute_path)
@@ -135,7 +158,7 @@ def _explain(error: _Error, root: Node) -> Iterator[Problem]:
             wanted = [key for choice in error.validator_value for key in choice["required"]]
             if not _mistyped(error, wanted):
                 keys = ", ".join(repr(key) for key in wanted)
-                yield _problem(node, f"{name} needs at least one of {keys}", "say where the value stands")
+                yield _problem(node, f"{name} needs at least one of {keys}", "add one of them")
         case "pattern" if "propertyNames" in error.absolute_schema_path:
             yield _bad_name(error, node, name)
         case _:
@@ -185,7 +208,9 @@ def _bad_value(error: _Error, node: Node, name: str) -> tuple[str, str]:
         case "format":
             return f"{name}: {error.cause}", "correct the value"
         case "not":
-            return f"{name} cannot stand beside 'reference'", "keep one of them"
+            other = list(error.absolute_schema_path)
+            key = other[other.index("dependentSchemas") + 1]
+            return f"{name} cannot stand beside {key!r}", "keep one of them"
         case _:
             return f"{name}: {error.message}", "correct the value"
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from promoter import templates
 from promoter.image import looks_like_reference
 from promoter.outcome import Mention
-from promoter.sites import EVERYWHERE, FORMATS, LINE_BREAK, embedded, explained_lines, find_sites
+from promoter.sites import LINE_BREAK, embedded, explained_lines, find_sites
+from promoter.sites.formats import EVERYWHERE, FORMATS
 from promoter.sites.model import ManifestFile, UnreadableFileError, walk
 from promoter.yamltext import Scalar
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from promoter.decide import Policy
@@ -16,6 +16,20 @@ class Style:
 
     pin: bool = False
     drop_digest: bool = False
+
+
+@dataclass(frozen=True)
+class ValidateOptions:
+    """What the caller says of validation; None leaves it to the configuration.
+
+    ``allow_commands`` is the leave to run what the manifest repository's configuration names.
+    """
+
+    kubernetes: str | None = None
+    kubeconform: Literal["auto", "required", "off"] | None = None
+    kubeconform_path: str | None = None
+    render: Literal["auto", "required", "off"] | None = None
+    allow_commands: bool = False
 
 
 @dataclass(frozen=True)

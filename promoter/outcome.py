@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from promoter.errors import PromoterError
+    from promoter.validate.model import Finding
 
 RunStatus = Literal["promoted", "proposed", "planned", "unchanged", "superseded", "refused", "failed"]
 ChangeStatus = Literal[
@@ -119,10 +120,26 @@ class Inventory:
 
 
 @dataclass(frozen=True)
+class Validation:
+    """What validation looked at: files, documents ``checked``, and those ``skipped``, by the reason.
+
+    ``notes`` are for people: a program that is absent, what could not be rendered.
+    ``against`` is the revision whose findings are old ones, None where nothing is compared.
+    """
+
+    files: int
+    checked: int
+    skipped: tuple[tuple[str, int], ...] = ()
+    notes: tuple[str, ...] = ()
+    against: str | None = None
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What a run did. ``edits`` (path, bytes before, after) are for the diff that people see.
 
-    ``commit_sha`` is the commit that landed, or the pull request's head.
+    ``commit_sha`` is the commit that landed, or the pull request's head. ``validation`` is None
+    where nothing was validated.
     """
 
     verb: str
@@ -135,6 +152,8 @@ class Outcome:
     attempts: int = 0
     pull_requests: tuple[PullRequestReport, ...] = ()
     changes: tuple[Change, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    validation: Validation | None = None
     warnings: tuple[Notice, ...] = ()
     error: Failed | None = None
     inventory: Inventory | None = None

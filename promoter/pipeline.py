@@ -1,4 +1,4 @@
-"""The line: options → snapshot → config → intent → sites → decision → edits → commit → publication → report.
+"""The line: options → snapshot → config → intent → sites → decision → edits → findings → commit → report.
 
 ``bump`` is the table of contents of the program. Each attempt starts again at the
 snapshot: it rereads the base and its configuration, applies the intent to what is there
@@ -18,19 +18,22 @@ from promoter.outcome import Failed, Outcome
 from promoter.plan import changes_of, plan_bump
 from promoter.publish.push import Publisher
 from promoter.rules import rules_of
+from promoter.validate.verdict import blocking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from promoter.config import Config, Environment
+    from promoter.errors import PromoterError
     from promoter.forges.port import Forge
     from promoter.gates import Gate
     from promoter.git.repository import Repository, Snapshot
     from promoter.options import BumpOptions
     from promoter.outcome import RunStatus
-    from promoter.plan import Plan, WriteCommit
+    from promoter.plan import Plan, Validate, WriteCommit
     from promoter.publish.converge import Converged
     from promoter.rules import Rules
+    from promoter.validate.of_edit import Checked
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class Hands:
     repository: Repository
     write_commit: WriteCommit
     forge: Callable[[Config], Forge]
+    validate: Validate
 
 
 @dataclass(frozen=True)
@@ -70,22 +74,24 @@ def bump(options: BumpOptions, hands: Hands) -> Outcome:
         plan = plan_bump(options, rules, repository, snapshot, cache)
         gates = closed_gates(rules.environment)
         way = _way(options, rules, plan, gates)
-        if options.dry_run or plan.refused or (way == "push" and not plan.edits):
-            return _outcome(plan, snapshot, attempt)
+        checked = hands.validate(snapshot, rules, plan.contents) if plan.edits else None
+        blocked = blocking(checked.findings, strict=options.strict) if checked is not None else None
+        if options.dry_run or plan.refused or blocked or (way == "push" and not plan.edits):
+            return _outcome(plan, snapshot, attempt, checked, blocked)
         if way == "pull-request":
             from promoter.publish.propose import propose  # the forges cost more than all the rest
 
             this = Attempt(options, rules, plan, snapshot, gates, promoter_id, attempt)
             converged = propose(hands, publisher, this)
             if converged is not None:
-                return _proposed(plan, snapshot, attempt, converged)
+                return _proposed(plan, snapshot, attempt, converged, checked)
             snapshot = repository.refresh(snapshot)
             continue
         commit = hands.write_commit(snapshot, plan, promoter_id)
         repository.verbose(f"attempt {attempt}: pushing {commit[:12]} on top of {snapshot.commit[:12]}")
         published = publisher.push(snapshot, commit, promoter_id, attempt)
         if published.status == "landed":
-            return _outcome(plan, snapshot, attempt, landed=published.commit)
+            return _outcome(plan, snapshot, attempt, checked, landed=published.commit)
         snapshot = published.snapshot
 
 
@@ -118,8 +124,16 @@ def _way(
 # --- what is reported ------------------------------------------------------------------------
 
 
-def _outcome(plan: Plan, snapshot: Snapshot, attempts: int, landed: str | None = None) -> Outcome:
-    error = next((decision.error for decision in plan.decisions if decision.error is not None), None)
+def _outcome(
+    plan: Plan,
+    snapshot: Snapshot,
+    attempts: int,
+    checked: Checked | None = None,
+    blocked: PromoterError | None = None,
+    landed: str | None = None,
+) -> Outcome:
+    refusals = (decision.error for decision in plan.decisions if decision.error is not None)
+    error = next(refusals, blocked)
     fates = {decision.fate for decision in plan.decisions}
     status: RunStatus
     if error is not None:
@@ -140,7 +154,9 @@ def _outcome(plan: Plan, snapshot: Snapshot, attempts: int, landed: str | None =
         changes=changes_of(plan, status if status in ("refused", "promoted") else "planned"),
         warnings=plan.notices,
         error=Failed.of(error) if error is not None else None,
-        edits=tuple((entry.path, old, new) for entry, (old, new) in plan.edits.items()),
+        edits=tuple((path, old, new) for path, (old, new) in plan.contents.items()),
+        findings=checked.findings if checked is not None else (),
+        validation=checked.validation if checked is not None else None,
     )
 
 
@@ -154,9 +170,11 @@ def _reason(plan: Plan, status: RunStatus) -> str:
     return codes[0] if codes else "image-not-used"
 
 
-def _proposed(plan: Plan, snapshot: Snapshot, attempts: int, converged: Converged) -> Outcome:
+def _proposed(
+    plan: Plan, snapshot: Snapshot, attempts: int, converged: Converged, checked: Checked | None
+) -> Outcome:
     """The outcome of a run whose plan went to a pull request, or found it done already."""
-    outcome = _outcome(plan, snapshot, attempts)
+    outcome = _outcome(plan, snapshot, attempts, checked)
     report, status, reason = converged.report, outcome.status, outcome.reason
     if plan.edits and report is not None:
         if converged.closed_by_person:
@@ -173,6 +191,7 @@ def _proposed(plan: Plan, snapshot: Snapshot, attempts: int, converged: Converge
         reason=reason,
         commit_sha=converged.head,
         pull_requests=(report,) if report is not None else (),
+        edits=outcome.edits if status in ("proposed", "promoted") else (),
         changes=changes_of(plan, "superseded" if status == "unchanged" else status),
         warnings=(*plan.notices, *(one for one in converged.notices if one not in plan.notices)),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,7 +18,7 @@ from promoter.sites.model import UnreadableFileError, read_manifest
 from promoter.yamltext import EditError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from promoter.config import Config, ImageRule
     from promoter.decide import SiteHistory, TagDigest
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from promoter.outcome import ChangeStatus
     from promoter.rules import Rules
     from promoter.sites.model import Site
+    from promoter.validate.of_edit import Checked
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,11 @@ class Plan:
     notices: tuple[Notice, ...]
     edits: Mapping[Entry, tuple[bytes, bytes]]
     find: Callable[[str], Callable[[bytes], list[Site]]]
+
+    @property
+    def contents(self) -> dict[str, tuple[bytes, bytes]]:
+        """The bytes before and after of each file that changes, by its path."""
+        return {entry.path: sides for entry, sides in self.edits.items()}
 
     @property
     def refused(self) -> bool:
@@ -68,6 +75,10 @@ class WriteCommit(Protocol):
     ) -> str:
         """Write it. Raises PromoterError where it cannot be signed."""
         ...
+
+
+Validate = Callable[["Snapshot", "Rules", Mapping[str, tuple[bytes, bytes]]], "Checked"]
+"""Says what edits of a snapshot introduce; they are given by path with the bytes before and after."""
 
 
 def plan_bump(

@@ -6,6 +6,7 @@ one file says of another's sites counts wherever both stand in the tree.
 
 from __future__ import annotations
 
+import posixpath
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -115,7 +116,7 @@ def _sites(read: dict[str, ManifestFile], contents: dict[str, bytes]) -> list[Si
     found = {path: find_sites(file) for path, file in read.items()}
     by_base = {path: list(_from_bases(file, read, contents)) for path, file in read.items()}
     everything = [site for path, own in found.items() for site in (*own, *by_base[path])]
-    reach_of = kustomize_build.reach(kustomizations)
+    reach_of = kustomize_build.reach({posixpath.dirname(file.path): file for file in kustomizations}.get)
     setters = substitute.setters_by_file(read.values(), reach_of)
     known = substitute.uses(read.values(), everything) if setters else ()
     sites: list[Site] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from promoter.errors import UnreachableError
 from promoter.git.door import Git, child_environment
 from promoter.git.remote import parse_remote
 from promoter.git.repository import DEFAULT_AUTHOR, Repository
+from promoter.options import ValidateOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -24,24 +26,20 @@ if TYPE_CHECKING:
     from promoter.git.repository import Snapshot
     from promoter.pipeline import Hands
     from promoter.plan import Plan
+    from promoter.rules import Rules
+    from promoter.validate.of_edit import Checked, EditValidator
 
 
 @contextlib.contextmanager
-def open_repository(
-    address: str,
-    environ: Mapping[str, str],
-    deadline: Deadline,
-    verbose: Callable[[str], None],
-    debug: Callable[[str], None],
-    forge_api: str | None = None,
-) -> Iterator[Repository]:
+def open_repository(caller: Caller, deadline: Deadline, debug: Callable[[str], None]) -> Iterator[Repository]:
     """The manifest repository for the length of the block; everything it wrote is gone after it."""
-    remote, app_author = parse_remote(address, environ), None
+    environ, verbose = caller.environ, caller.verbose
+    remote, app_author = parse_remote(caller.address, environ), None
     if environ.get("PROMOTER_APP_ID") or environ.get("PROMOTER_APP_PRIVATE_KEY"):
         from promoter.address import parse_address
         from promoter.forges import connect  # only where a GitHub App's key is exchanged
 
-        place = parse_address(address)
+        place, forge_api = parse_address(caller.address), caller.forge_api
         credential = connect.git_credential(place, environ, forge_api, deadline, verbose)
         remote = remote.answering(credential)
         app_author = partial(connect.app_author, place, credential, environ, forge_api, deadline, verbose)
@@ -105,37 +103,43 @@ def _resolve_redirect(
     )
 
 
-def hands(
-    repository: Repository,
-    address: str,
-    environ: Mapping[str, str],
-    forge_api: str | None,
-    verbose: Callable[[str], None],
-) -> Hands:
-    """The effects of a run. The forge is connected where it is asked for, once."""
+@dataclass(frozen=True)
+class Caller:
+    """What the caller gave: where the manifest repository is, its forge's API, how to validate."""
+
+    address: str
+    environ: Mapping[str, str]
+    verbose: Callable[[str], None]
+    forge_api: str | None = None
+    validation: ValidateOptions = field(default_factory=ValidateOptions)
+
+
+def hands(repository: Repository, caller: Caller) -> Hands:
+    """The effects of a run. Forge and validator are made where they are asked for, once."""
     from promoter.pipeline import Hands  # which is imported while Git fetches
 
     connected: dict[tuple[object, ...], Forge] = {}
+    validators: list[EditValidator] = []
 
     def forge(config: Config) -> Forge:
         from promoter.forges.permissions import needed
 
         key = (config.forge_type, *needed(config).items())
         if key not in connected:
-            connected[key] = _connect(address, environ, forge_api, config, repository.git.deadline, verbose)
+            connected[key] = _connect(caller, config, repository.git.deadline)
         return connected[key]
 
-    return Hands(repository, partial(write_commit, repository, environ, forge), forge)
+    def validate(snapshot: Snapshot, rules: Rules, edits: Mapping[str, tuple[bytes, bytes]]) -> Checked:
+        from promoter.validate.of_edit import EditValidator
+
+        if not validators:
+            validators.append(EditValidator(repository, caller.validation, caller.environ))
+        return validators[0](snapshot, rules, edits)
+
+    return Hands(repository, partial(write_commit, repository, caller.environ, forge), forge, validate)
 
 
-def _connect(
-    address: str,
-    environ: Mapping[str, str],
-    forge_api: str | None,
-    config: Config,
-    deadline: Deadline,
-    verbose: Callable[[str], None],
-) -> Forge:
+def _connect(caller: Caller, config: Config, deadline: Deadline) -> Forge:
     from promoter.address import parse_address
     from promoter.credentials import choose_credential
     from promoter.forges.connect import ca_file, connect
@@ -143,11 +147,13 @@ def _connect(
     from promoter.forges.permissions import needed
     from promoter.forges.probe import probe
 
+    environ, verbose = caller.environ, caller.verbose
+
     def ask(web: str) -> Kind | None:
         return probe(web, ca_file(environ), deadline, verbose)
 
-    place = parse_address(address)
-    found = locate(place, environ, forge_type=config.forge_type, forge_api=forge_api, probe=ask)
+    place = parse_address(caller.address)
+    found = locate(place, environ, forge_type=config.forge_type, forge_api=caller.forge_api, probe=ask)
     return connect(found, choose_credential(place, environ), deadline, verbose, environ, needed(config))
 
 

@@ -22,6 +22,8 @@ VERBS = {
     "bump": "Make images current in an environment, after a build.",
     "sync": "Refresh, close or land the open promotion pull requests.",
     "scan": "List every image reference, and how it would be edited.",
+    "validate": "Validate manifests: schemas, renders, policies; for pull-request CI.",
+    "schema": "Print promoter's own schemas, or make some from CRDs.",
     "demo": "Show the whole story on a throw-away local repository.",
 }
 

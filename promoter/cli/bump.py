@@ -81,15 +81,15 @@ def command(output: Output, /, **given: Any) -> None:  # noqa: ANN401 - click ha
     asked = _options(given, environ)
     from promoter import session
 
+    caller = read.caller(given, environ, output.say)
+
     with (
-        session.open_repository(
-            given["manifest_repo"], environ, deadline, output.say, output.debug, given["forge_api"]
-        ) as repository,
+        session.open_repository(caller, deadline, output.debug) as repository,
         repository.opening(asked.base),
     ):
         from promoter import pipeline  # imported while Git fetches
 
-        hands = session.hands(repository, given["manifest_repo"], environ, given["forge_api"], output.say)
+        hands = session.hands(repository, caller)
         output.outcome(pipeline.bump(asked, hands))
 
 

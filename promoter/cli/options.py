@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from promoter.cli.output import Output
     from promoter.intent import Origin
+    from promoter.session import Caller
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -42,14 +43,13 @@ def repeatable(name: str, **settings: Any) -> Callable[[F], F]:  # noqa: ANN401 
     return option(name, multiple=True, type=_Line(), callback=without_blanks, **settings)
 
 
-_OUTPUT = (
-    option(
-        "--output",
-        type=click.Choice(["text", "json"]),
-        default="text",
-        show_default=True,
-        help="Form of the result.",
-    ),
+def _form(*forms: str) -> Callable[[F], F]:
+    return option(
+        "--output", type=click.Choice(forms), default="text", show_default=True, help="Form of the result."
+    )
+
+
+_REPORTING = (
     option(
         "--deadline",
         type=click.FloatRange(min=1, max=86400),
@@ -61,6 +61,7 @@ _OUTPUT = (
     option("--verbose", "-v", is_flag=True, help="Say what every attempt does."),
     option("--debug", is_flag=True, help="Show every program run, and tracebacks."),
 )
+_OUTPUT = (_form("text", "json"), *_REPORTING)
 _REPOSITORY = (
     option(
         "--manifest-repo", metavar="URL|PATH", help="The Git repository that the GitOps agent deploys from."
@@ -79,8 +80,17 @@ _REPOSITORY = (
         help="The forge's API, where it is not found at the manifest repository's host.",
     ),
 )
+_PRESENCE = click.Choice(["auto", "required", "off"])
+_VALIDATION = (
+    option("--kubernetes", metavar="VERSION", help="The cluster's version, as 1.33, for validation."),
+    option("--kubeconform", type=_PRESENCE, help="Whether kubeconform looks at the change too."),
+    option("--kubeconform-path", metavar="PROGRAM", help="Where kubeconform is; by default on PATH."),
+    option("--render", type=_PRESENCE, help="Whether kustomizations and charts are rendered to compare."),
+    option("--allow-commands", is_flag=True, help="Run the validate.commands that the configuration names."),
+)
 _COMMON = (
     *_REPOSITORY,
+    *_VALIDATION,
     option(
         "--publish",
         type=click.Choice(["push", "pull-request"]),
@@ -103,12 +113,17 @@ def common(function: F) -> F:
 
 def on_repository(function: F) -> F:
     """The options of every verb that works on a manifest repository, without an intent of its own."""
-    return _decorated(function, (*_REPOSITORY, *_OUTPUT))
+    return _decorated(function, (*_REPOSITORY, *_VALIDATION, *_OUTPUT))
 
 
 def reporting(function: F) -> F:
     """The options of every verb that reports an outcome."""
     return _decorated(function, _OUTPUT)
+
+
+def reporting_as(*forms: str) -> Callable[[F], F]:
+    """The options of a verb that reports an outcome in forms of its own."""
+    return lambda function: _decorated(function, (_form(*forms), *_REPORTING))
 
 
 def _decorated(function: F, options: tuple[Callable[[F], F], ...]) -> F:
@@ -128,7 +143,7 @@ def apply_output(output: Output, given: Mapping[str, Any]) -> None:
 
 def apply_reporting(output: Output, given: Mapping[str, Any]) -> None:
     """Hand the output options to the place that prints."""
-    output.json = given["output"] == "json"
+    output.form = given["output"]
     output.verbose = given["verbose"]
     output.debugging = given["debug"]
 
@@ -142,6 +157,31 @@ def where(given: Mapping[str, Any]) -> dict[str, Any]:
             next_step="--env NAME for an environment of the configuration, --path DIR without one",
         )
     return {**found, "dry_run": given["dry_run"], "publish": given["publish"]}
+
+
+def caller(given: Mapping[str, Any], environ: Mapping[str, str], say: Callable[[str], None]) -> Caller:
+    """What the caller gave of the places, and of validation.
+
+    Raises UsageError for a Kubernetes version that no schemas are there for.
+    """
+    from promoter.options import ValidateOptions
+    from promoter.session import Caller
+
+    if given["kubernetes"] is not None:
+        from promoter.config_validate_grammar import check_kubernetes
+
+        try:
+            check_kubernetes(given["kubernetes"])
+        except ValueError as error:
+            raise UsageError(f"--kubernetes: {error}") from None
+    validation = ValidateOptions(
+        given["kubernetes"],
+        given["kubeconform"],
+        given["kubeconform_path"],
+        given["render"],
+        given["allow_commands"],
+    )
+    return Caller(given["manifest_repo"], environ, say, given["forge_api"], validation)
 
 
 def anywhere(given: Mapping[str, Any]) -> dict[str, Any]:

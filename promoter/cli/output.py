@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, TextIO
 
 from promoter.errors import PromoterError, UnreachableError, UsageError
 from promoter.outcome import Failed, Outcome
-from promoter.report.text import Paint, clean, render_error, render_notice
+from promoter.report.paint import Paint, clean
 from promoter.report.text import render as render_text
+from promoter.report.text import render_error, render_notice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,7 +31,7 @@ class Output:
     A stream that is closed, or that nobody reads any more, changes nothing about the run.
     """
 
-    json: bool = False
+    form: str = "text"  # one of --output
     verbose: bool = False
     debugging: bool = False
     verb: str = "promoter"
@@ -49,7 +50,7 @@ class Output:
                 format_ = argument.partition("=")[2]
         verb = arguments[0] if arguments and not arguments[0].startswith("-") else "promoter"
         return cls(
-            json=format_ == "json",
+            form=format_ if format_ == "json" or verb == "validate" else "text",
             debugging="--debug" in arguments,
             verb=verb,
             _arguments=arguments,
@@ -59,16 +60,15 @@ class Output:
     def outcome(self, outcome: Outcome) -> None:
         """Print the result of a run and remember its exit code."""
         self.exit_code = outcome.exit_code
-        if self.json:
-            from promoter.report.document import render as render_document  # only where it is asked for
-
-            if isinstance(sys.stdout, io.TextIOWrapper):
-                sys.stdout.reconfigure(encoding="utf-8")  # JSON is UTF-8, whatever the locale
-            self._write(sys.stdout, render_document(outcome))
+        if self._is_machine_read:
+            self._document(outcome)
+        if self.form == "json":
             return
         for notice in outcome.warnings:
             self._write(sys.stderr, render_notice(notice, self._paint(sys.stderr)))
-        self._write(sys.stdout, render_text(outcome, self._paint(sys.stdout)))
+        # A report for a forge goes into a file; people who look at the job shall see as much.
+        stream = sys.stderr if self._is_machine_read else sys.stdout
+        self._write(stream, render_text(outcome, self._paint(stream)))
         if outcome.error is not None:
             self._print_error(outcome.error)
 
@@ -78,10 +78,10 @@ class Output:
         if isinstance(error, UsageError) and error.next_step is None:
             error.next_step = f"{self._command} --help lists the options"
         failed = Failed.of(error)
-        if self.json:
+        if self._is_machine_read:
             status: RunStatus = "refused" if error.exit_code in (4, 5, 6) else "failed"
-            self.outcome(Outcome(verb=self.verb, status=status, reason=error.reason, error=failed))
-        else:
+            self._document(Outcome(verb=self.verb, status=status, reason=error.reason, error=failed))
+        if self.form != "json":
             self._print_error(failed)
         if self.debugging:
             self._write(sys.stderr, "".join(traceback.format_exception(error)))
@@ -112,6 +112,23 @@ class Output:
         """What the programs that were run said, under --debug."""
         if self.debugging:
             self._write(sys.stderr, "".join(f"{clean(line)}\n" for line in text.splitlines()))
+
+    @property
+    def _is_machine_read(self) -> bool:
+        return self.form in ("json", "sarif", "code-quality")
+
+    def _document(self, outcome: Outcome) -> None:
+        """Print the one document of a form that machines read."""
+        # Imported only where they are asked for.
+        if self.form == "sarif":
+            from promoter.report.sarif import render
+        elif self.form == "code-quality":
+            from promoter.report.code_quality import render
+        else:
+            from promoter.report.document import render
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8")  # JSON is UTF-8, whatever the locale
+        self._write(sys.stdout, render(outcome))
 
     def _print_error(self, failed: Failed) -> None:
         paint = self._paint(sys.stderr)

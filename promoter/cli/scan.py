@@ -78,9 +78,8 @@ def _scan_repository(
 
     deadline = Deadline(given["deadline"])
     base = read.branch(given["base"])
-    with session.open_repository(
-        given["manifest_repo"], dict(os.environ), deadline, output.say, output.debug
-    ) as repository:
+    caller = session.Caller(given["manifest_repo"], dict(os.environ), output.say)
+    with session.open_repository(caller, deadline, output.debug) as repository:
         snapshot = repository.open(base)
         listed = list(repository.files(snapshot, ["."]))
         settings = [entry.blob for entry in listed if entry.path == CONFIG_FILE]

@@ -39,10 +39,10 @@ def command(output: Output, /, **given: Any) -> None:  # noqa: ANN401 - click ha
     asked = template(**read.anywhere(given))
     from promoter import session
 
+    caller = read.caller(given, environ, output.say)
+
     with (
-        session.open_repository(
-            given["manifest_repo"], environ, deadline, output.say, output.debug, given["forge_api"]
-        ) as repository,
+        session.open_repository(caller, deadline, output.debug) as repository,
         repository.opening(asked.base),
     ):
         from promoter.sync import sync  # imported while Git fetches
@@ -50,6 +50,6 @@ def command(output: Output, /, **given: Any) -> None:  # noqa: ANN401 - click ha
         output.outcome(
             sync(
                 asked,
-                session.hands(repository, given["manifest_repo"], environ, given["forge_api"], output.say),
+                session.hands(repository, caller),
             )
         )

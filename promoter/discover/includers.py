@@ -136,6 +136,11 @@ class Includers:
                 self._parsed[path] = None  # it does not mention the image
         return self._parsed[path]
 
+    def at(self, directory: str) -> ManifestFile | None:
+        """The kustomization of a directory."""
+        paths = (posixpath.join(directory, name) for name in kustomize.FILE_NAMES)
+        return next((file for path in paths if (file := self._file(path)) is not None), None)
+
     def _at(self, path: str) -> Iterator[str]:
         """The kustomization that a written path names: itself, or that of a directory."""
         candidates = [path, *(posixpath.join(path, name).removeprefix("./") for name in kustomize.FILE_NAMES)]

@@ -43,15 +43,10 @@ class Found:
 class Cache:
     """Contents of blobs that may matter, kept across attempts; None for those that do not.
 
-    Those in ``only_uses`` matter only where some file sets the variables that they use, those
-    in ``only_tags`` only where a base file names the image.
+    Those in ``aside`` matter only where another file says so: one that sets the variables which
+    they use, takes its values from them, or names the image of their tag.
     """
 
     def __init__(self) -> None:
         self.contents: dict[str, bytes | None] = {}
-        self.only_uses: set[str] = set()
-        self.only_tags: set[str] = set()
-
-    def is_aside(self, blob: str, *, substituting: bool) -> bool:
-        """Whether the file with this content says nothing by itself."""
-        return not substituting if blob in self.only_uses else blob in self.only_tags
+        self.aside: set[str] = set()

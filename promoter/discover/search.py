@@ -15,8 +15,6 @@ from promoter.discover import base_values
 from promoter.discover.includers import Includers
 from promoter.rules import CONFIG_FILE
 from promoter.sites import (
-    EVERYWHERE,
-    FORMATS,
     argocd,
     find_sites,
     flux,
@@ -27,6 +25,7 @@ from promoter.sites import (
     markers,
     substitute,
 )
+from promoter.sites.formats import EVERYWHERE, FORMATS
 from promoter.sites.model import ManifestFile, Site, UnreadableFileError, read_manifest
 
 if TYPE_CHECKING:
@@ -54,8 +53,7 @@ def search_environment(
     mark = scope.marker.encode() if scope.marker else None
     may_name = _looking_for(images, mark)
     _fill(cache, repository, entries, may_name)
-    contents = [cache.contents[entry.blob] for entry in entries]
-    substituting = any(substitute.SUBSTITUTES in content for content in contents if content)
+    is_filled_in = _filled_in(content for entry in entries if (content := cache.contents[entry.blob]))
     find = partial(find_sites, formats=EVERYWHERE if scope.anywhere else FORMATS)
     files: list[ManifestFile] = []
     # The kustomizations; those without the image are parsed where they matter.
@@ -63,12 +61,17 @@ def search_environment(
     applied: dict[str, bytes] = {}  # the same of Flux
     for entry in entries:
         content = cache.contents[entry.blob]
-        if content is None or cache.is_aside(entry.blob, substituting=substituting):
+        if content is None:
             continue
-        if kustomize.is_kustomization(entry.path) or flux.APPLIES in content:
-            (leading if kustomize.is_kustomization(entry.path) else applied)[entry.path] = content
-            if not (substituting or scope.create or may_name(content)):
-                continue
+        says_something = entry.blob not in cache.aside
+        if kustomize.is_kustomization(entry.path):
+            leading[entry.path] = content
+            says_something = scope.create or may_name(content)
+        elif flux.APPLIES in content:
+            applied[entry.path] = content
+            says_something = may_name(content)
+        if not (says_something or is_filled_in(content)):
+            continue
         try:
             file = read_manifest(entry.path, content)
         except UnreadableFileError as error:
@@ -83,12 +86,13 @@ def search_environment(
         named = base_values.add_sites(repository, listed, entries, may_name, cache, found)
         sites = [site for site in sites if site.file not in named]
         sites += [site for part in named.values() for site in part]
-    sites = _with_substitutes(sites, kustomizations, found, find)
+    around = Includers(leading, kustomizations, applied)
+    sites = _with_substitutes(sites, kustomize_build.reach(around.at), found, find)
     if not scope.marker:
         # What shadows a site does not depend on other images; they are many, and leave here.
         sites = [site for site in sites if any(site.reference.same_image(image) for image in images)]
     sites = argocd.shadow(sites, [file for _, file in found.files.values()])
-    _share_out(Includers(leading, kustomizations, applied).shadow(sites), scope, images, found)
+    _share_out(around.shadow(sites), scope, images, found)
 
 
 def _share_out(sites: list[Site], scope: Scope, images: Sequence[ImageReference], found: Found) -> None:
@@ -103,12 +107,27 @@ def _share_out(sites: list[Site], scope: Scope, images: Sequence[ImageReference]
             found.sites[image] = own
 
 
+def _filled_in(contents: Iterable[bytes]) -> Callable[[bytes], bool]:
+    """Tells whether a file has to do with the variables that Flux fills in; none has where none is set."""
+    setting = [content for content in contents if substitute.SUBSTITUTES in content]
+    is_named = substitute.naming_config_maps(setting)
+
+    def is_filled_in(content: bytes) -> bool:
+        if substitute.USES in content or substitute.SUBSTITUTES in content:
+            return True
+        return substitute.CONFIG_MAP in content and is_named(content)
+
+    return is_filled_in if setting else lambda _: False
+
+
 def _with_substitutes(
-    sites: list[Site], kustomizations: Sequence[ManifestFile], found: Found, find: partial[list[Site]]
+    sites: list[Site],
+    reach_of: Callable[[str], Callable[[str], bool]],
+    found: Found,
+    find: partial[list[Site]],
 ) -> list[Site]:
     """The sites with those in values that Flux fills into other files of the environment."""
     files = {path: file for path, (_, file) in found.files.items()}
-    reach_of = kustomize_build.reach(kustomizations)
     setters = substitute.setters_by_file(files.values(), reach_of)
     if not setters:
         return [substitute.settled(site, ()) for site in sites]
@@ -165,12 +184,13 @@ def _fill(
             others.setdefault(entry.blob, []).append(entry.path)
     for blob, content in repository.read(path_of):
         wanted = blob in kept or may_name(content) or flux.APPLIES in content
-        if not wanted and (substitute.USES in content or substitute.CONFIG_MAP in content):
-            cache.only_uses.add(blob)
-        named = (path_of[blob], *others.get(blob, ()))
-        if not wanted and any(helm_values.may_override(path, content) for path in named):
-            cache.only_tags.add(blob)
-        wanted = wanted or blob in cache.only_uses or blob in cache.only_tags
+        if not wanted:
+            wanted = substitute.USES in content or substitute.CONFIG_MAP in content
+            wanted = wanted or helm_values.may_override(path_of[blob], content)
+            if blob in others and not wanted:
+                wanted = any(helm_values.may_override(path, content) for path in others[blob])
+            if wanted:
+                cache.aside.add(blob)
         cache.contents[blob] = content if wanted else None
 
 
@@ -213,6 +233,7 @@ def _refuse(
     mark: bytes | None,
 ) -> None:
     """Note the unreadable file for the images that it mentions."""
+    content = content.replace(rb"\/", b"/")  # as some write JSON
     for image, needle in needles.items():
         if _mentions(content, needle) or (mark and mark in content):
             found.unreadable.setdefault(image, []).append(error)

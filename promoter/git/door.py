@@ -166,6 +166,10 @@ _HOW_TO_GET = {
     "gpg": "install gnupg, or give the name of a key that an agent holds",
     "ssh-agent": "install openssh-client, or give the private key as a file",
     "ssh-add": "install openssh-client, or give the private key as a file",
+    "kubeconform": "install it (go install github.com/yannh/kubeconform/cmd/kubeconform@v0.8.0, or a "
+    "release of https://github.com/yannh/kubeconform), or do without: --kubeconform auto",
+    "kustomize": "install kustomize 5 (or kubectl, which has one in it), or set validate.render to off",
+    "helm": "install Helm 3, or set validate.render to off",
 }
 
 

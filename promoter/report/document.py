@@ -27,10 +27,13 @@ def render(outcome: Outcome) -> str:
         "attempts": outcome.attempts,
         "pull_requests": [asdict(one) for one in outcome.pull_requests],
         "changes": [asdict(change) for change in outcome.changes],
-        "findings": [],
+        "findings": [asdict(finding) for finding in outcome.findings],
         "warnings": [asdict(notice) for notice in outcome.warnings],
         "error": asdict(outcome.error) if outcome.error else None,
     }
+    if outcome.validation is not None:
+        counts = asdict(outcome.validation)
+        document["validation"] = {**counts, "skipped": dict(outcome.validation.skipped)}
     if outcome.inventory is not None:
         document["sites"] = [asdict(site) for site in outcome.inventory.sites]
         document["mentions"] = [asdict(mention) for mention in outcome.inventory.mentions]

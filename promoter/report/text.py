@@ -5,12 +5,14 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING
 
+from promoter.report.findings import section, validate_lines
+from promoter.report.paint import Paint, clean
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from promoter.outcome import Change, Inventory, Notice, Outcome, PullRequestReport
 
-_COLOURS = {"red": "31", "green": "32", "yellow": "33", "cyan": "36", "bold": "1", "dim": "2"}
 _MARKS = {
     "promoted": "green",
     "proposed": "green",
@@ -32,25 +34,16 @@ _STATES = {"effective": "green", "shadowed": "dim", "refused": "yellow"}
 _LONGEST_DIFF = 200
 
 
-class Paint:
-    """Colours, or none at all."""
-
-    def __init__(self, enabled: bool) -> None:
-        self._enabled = enabled
-
-    def __call__(self, text: str, colour: str) -> str:
-        """The text, cleaned, in a colour where colours are on."""
-        text = clean(text)
-        return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if self._enabled else text
-
-
 def render(outcome: Outcome, paint: Paint) -> str:
-    """What happened, the sites it happened to, and the diff; for ``scan`` its table."""
+    """What happened, the sites it happened to, findings, and the diff; for ``scan`` its table."""
     if outcome.inventory is not None:
         return "".join(f"{line}\n" for line in _inventory_lines(outcome.inventory, paint))
+    if outcome.verb == "validate":
+        return "".join(f"{line}\n" for line in validate_lines(outcome, paint))
     lines = [paint(_headline(outcome), _MARKS[outcome.status])]
     lines += [_pull_request_line(one, paint) for one in outcome.pull_requests]
     lines += [_change_line(change, paint) for change in outcome.changes]
+    lines += section(outcome, paint)
     lines += _diff_lines(outcome, paint)
     return "\n".join(lines) + "\n"
 
@@ -131,11 +124,3 @@ def _at(file: str | None, line: int | None) -> str:
     if file is None:
         return ""
     return f"{file}:{line}: " if line is not None else f"{file}: "
-
-
-def clean(text: str) -> str:
-    """One line without control characters: a file's name or a server could steer a terminal with them.
-
-    Nor line breaks: a CI system takes lines that begin with ``::`` for commands.
-    """
-    return "".join(one if one.isprintable() or one == "\t" else "\N{REPLACEMENT CHARACTER}" for one in text)

@@ -15,6 +15,7 @@ from promoter.sites.model import Part
 if TYPE_CHECKING:
     from promoter.yamltext import Scalar
 
+_EMPTY = re.compile(r"((?:\$\{[A-Za-z_][A-Za-z0-9_]*:?[-=])+)(\}+)")
 _TOKEN = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*:?[-=]|\}|\$|[^$}]")
 
 
@@ -41,9 +42,11 @@ def read(scalar: Scalar) -> tuple[ImageReference, Part] | None:
 def read_default(text: str) -> tuple[str, str, str] | None:
     """What a field says when every variable in it takes its default, and the text before and after that.
 
-    None where a variable has no default, or an empty one, and where the text is in pieces.
+    None where a variable has no default, and where the text is in pieces.
     """
     places = _places(text)
+    if places == [] and (empty := _EMPTY.fullmatch(text)):
+        return "", empty[1], empty[2]
     if not places or not _adjoin(places):
         return None
     start, end = places[0], places[-1] + 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import posixpath
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 from promoter import yamltext
@@ -217,25 +218,29 @@ def _with_files(one: _Kustomization, directories: dict[str, str]) -> _Kustomizat
     )
 
 
-def reach(kustomizations: Iterable[ManifestFile]) -> Callable[[str], Callable[[str], bool]]:
+def reach(at: Callable[[str], ManifestFile | None]) -> Callable[[str], Callable[[str], bool]]:
     """For a directory: whether a file takes part in what is built from it.
 
-    Files beside a kustomization count (patches, generators); without a kustomization in the
-    directory every file below it does, as Flux's kustomize-controller builds it.
+    ``at`` gives the kustomization of a directory. Files beside one count (patches, generators);
+    without one in the directory every file below it does, as Flux's kustomize-controller builds it.
     """
-    by_directory = {posixpath.dirname(one.path): one for one in map(_read, kustomizations)}
+
+    @cache
+    def read(directory: str) -> _Kustomization | None:
+        file = at(directory)
+        return _read(file) if file is not None else None
 
     def reach_of(directory: str) -> Callable[[str], bool]:
         waiting, directories, files = [directory], {directory}, set[str]()
         while waiting:
-            one = by_directory.get(waiting.pop())
+            one = read(waiting.pop())
             for include in one.includes + one.components if one else ():
                 files.add(include)
-                if include in by_directory and include not in directories:
+                if include not in directories and read(include) is not None:
                     directories.add(include)
                     waiting.append(include)
         below = directory + "/" if directory else ""
-        is_whole = directory not in by_directory
+        is_whole = read(directory) is None
         return lambda path: (
             (is_whole and path.startswith(below)) or path in files or posixpath.dirname(path) in directories
         )

@@ -172,9 +172,12 @@ def read_fields(tag: Scalar | None, digest: Scalar | None) -> tuple[tuple[Part, 
 
 
 def _read_field(role: Role, scalar: Scalar) -> tuple[Part, str | None]:
-    """The part that a field is, and its default where it is a variable that has one."""
+    """The part that a field is, and its default where it is a variable that has one.
+
+    An empty default says that there is no digest; of a tag it says that something else sets it.
+    """
     default = interpolation.read_default(scalar.value) if "${" in scalar.value else None
-    if default is None:
+    if default is None or (role == "tag" and not default[0]):
         return Part(role, scalar), None
     text, before, after = default
     return Part(role, scalar, before, after), text

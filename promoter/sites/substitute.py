@@ -39,6 +39,7 @@ SUBSTITUTES_FROM = b"substituteFrom"  # in those that name one
 CONFIG_MAP = b"ConfigMap"  # and this in every file with one
 USES = b"${"  # and this in every file that uses them
 
+_NAMED = re.compile(rb"""\bname["']?\s*:\s*(?:["']?([A-Za-z0-9.-]+)|.)""")
 # `${var}`, with a default: `${var:=1.2}`, `${var:-1.2}`, `${var=1.2}`.
 _VARIABLE = r"\$\{(?P<variable>[_A-Za-z][_A-Za-z0-9]*)(?::?[=-][^}]*)?\}"
 _NAME_AND_VARIABLE = re.compile(rf"(?P<name>[^\s${{}}]+):{_VARIABLE}")
@@ -147,6 +148,16 @@ def setters_by_file(
         for setter in setters(file, reach_of, config_maps):
             by_file.setdefault(setter.file, []).append(setter)
     return by_file
+
+
+def naming_config_maps(contents: Iterable[bytes]) -> Callable[[bytes], bool]:
+    """Whether the bytes of a ConfigMap may be one that these files take values from; told without parsing."""
+    naming = (content for content in contents if SUBSTITUTES_FROM in content)
+    names = {name for content in naming for name in _NAMED.findall(content)}
+    if b"" in names:  # an alias, say: not told by the text
+        return lambda _: True
+    pattern = re.compile(b"|".join(map(re.escape, sorted(names))) or rb"(?!)")
+    return lambda content: pattern.search(content) is not None
 
 
 def _config_maps(spec: Mapping) -> list[str]:

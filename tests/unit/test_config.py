@@ -41,7 +41,8 @@ def as_json(config: Config) -> Any:
         for name, value in data.items()
     }
     environments = {name: asdict(entry) for name, entry in config.environments.items()}
-    whole = {"environments": environments, **plain, "forge_type": config.forge_type}
+    validate = asdict(config.validate)
+    whole = {"environments": environments, **plain, "validate": validate, "forge_type": config.forge_type}
     return json.loads(json.dumps(whole))
 
 
@@ -389,6 +390,12 @@ KEYS = [
     "digest",
     "reference",
     "paths",
+    "validate",
+    "schemas",
+    "commands",
+    "run",
+    "needs",
+    "helm",
     "staging",
     "1",
     "on",

@@ -13,7 +13,8 @@ from promoter import edit, templates, yamltext
 from promoter.edit import StyleError
 from promoter.image import ImageReference
 from promoter.options import Style
-from promoter.sites import EVERYWHERE, FORMATS, find_sites
+from promoter.sites import find_sites
+from promoter.sites.formats import EVERYWHERE, FORMATS
 from promoter.sites.model import ManifestFile, Site, UnreadableFileError, read_manifest
 from promoter.yamltext import EditError, Scalar
 

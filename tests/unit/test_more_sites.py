@@ -7,7 +7,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promoter.sites import EVERYWHERE, find_sites, helm_values, interpolation
+from promoter.sites import find_sites, helm_values, interpolation
+from promoter.sites.formats import EVERYWHERE
 from promoter.sites.kustomize_create import add_image
 from promoter.sites.model import read_manifest
 from promoter.yamltext import EditError, Scalar

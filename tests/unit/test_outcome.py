@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 
 from promoter.outcome import Change, Failed, Outcome, PullRequestOperation, PullRequestReport, RunStatus
 from promoter.report.document import render as render_document
-from promoter.report.text import Paint
+from promoter.report.paint import Paint
 from promoter.report.text import render as render_text
 from promoter.schema_files import read_schema
 

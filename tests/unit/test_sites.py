@@ -180,6 +180,7 @@ def test_file_order() -> None:
             "a/b:v1@DIGEST",
             ["tag", "digest"],
         ),
+        ("image: {repository: a/b, tag: v1, digest: '${D:-${E:-}}'}", "a/b:v1", ["tag", "digest"]),
         ("image: {repository: a/b, tag: v1@DIGEST, sha: ''}", "a/b:v1@DIGEST", ["tag", "digest"]),
     ],
 )

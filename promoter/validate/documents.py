@@ -1,0 +1,210 @@
+"""A file's bytes → its documents, with a line for every path in them, and what is wrong with it as YAML."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any, Literal
+
+from promoter import templates, yamltext
+from promoter.sites import is_manifest_name
+from promoter.sites.kustomize import is_kustomization
+from promoter.validate.model import Finding, SourceFile
+from promoter.validate.values import Steps, read_values
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from promoter.validate.model import Severity
+    from promoter.yamltext import Node
+
+MAX_PROBLEMS = 100  # findings of one validator in one document; the rest is counted in the last one
+
+Unread = Literal["not YAML or JSON", "a template"]
+
+
+@dataclass(frozen=True)
+class Document:
+    """A document of a file, or an item of a ``List`` in one.
+
+    ``number`` counts the file's documents from 0; ``steps`` lead from the root of that document to
+    an item.
+    """
+
+    number: int
+    value: Any
+    steps: Steps = ()
+
+    @property
+    def api_version(self) -> str | None:
+        """``apps/v1``, or None where none is given as text."""
+        return self._text("apiVersion")
+
+    @property
+    def kind(self) -> str | None:
+        """``Deployment``, or None where none is given as text."""
+        return self._text("kind")
+
+    @property
+    def group_version_kind(self) -> str | None:
+        """``apps/v1/Deployment``; None for what is no manifest."""
+        return f"{self.api_version}/{self.kind}" if self.api_version and self.kind else None
+
+    @property
+    def name(self) -> str | None:
+        """``metadata.name``."""
+        metadata = self.value.get("metadata") if isinstance(self.value, dict) else None
+        name = metadata.get("name") if isinstance(metadata, dict) else None
+        return name if isinstance(name, str) else None
+
+    @property
+    def lacks(self) -> Literal["kind", "apiVersion"] | None:
+        """What keeps it from being a manifest: one that has ``metadata`` and the other, and items of a List."""
+        if not self.steps:
+            is_object = isinstance(self.value, dict) and isinstance(self.value.get("metadata"), dict)
+            if not is_object or not (self.api_version or self.kind):
+                return None
+        if not self.kind:
+            return "kind"
+        return None if self.api_version else "apiVersion"
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether SOPS has encrypted values of it: they have other types than the schema says."""
+        sops = self.value.get("sops") if isinstance(self.value, dict) else None
+        return isinstance(sops, dict) and ("mac" in sops or "version" in sops)
+
+    def _text(self, key: str) -> str | None:
+        value = self.value.get(key) if isinstance(self.value, dict) else None
+        return value if isinstance(value, str) else None
+
+
+@dataclass(frozen=True)
+class FileDocuments:
+    """What a file holds. ``unread`` says why it was not read at all; then it has no documents."""
+
+    path: str
+    text: str
+    documents: tuple[Document, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    unread: Unread | None = None
+    starts: tuple[int, ...] = ()
+
+    def source(self, number: int) -> str:
+        """The text of one document alone, with its directives and its ``---``."""
+        end = self.starts[number + 1] if number + 1 < len(self.starts) else len(self.text)
+        return self.text[self.starts[number] : end]
+
+    def first_line(self, number: int) -> int:
+        """The line where that text begins."""
+        return self.text.count("\n", 0, self.starts[number]) + 1
+
+    def finding(
+        self,
+        validator: str,
+        document: Document,
+        steps: Steps,
+        message: str,
+        severity: Severity = "error",
+    ) -> Finding:
+        """A finding at a place in a document."""
+        way = (*document.steps, *steps)
+        return Finding(validator, severity, self.path, self.line(document.number, way), _dotted(way), message)
+
+    def line(self, number: int, steps: Steps) -> int | None:
+        """The line where the last of these steps is taken, or the one nearest to it that the file has."""
+        if number >= len(self._trees):
+            return None
+        node: Node = self._trees[number]
+        line = node.line
+        for step in steps:
+            found = _child(yamltext.resolve(node), step)
+            if found is None:
+                break
+            line, node = found
+        return line
+
+    @cached_property
+    def _trees(self) -> list[Node]:
+        try:
+            return yamltext.parse(self.text)
+        except yamltext.YamlTextError:  # the findings say it already
+            return []
+
+
+def _child(node: Node, step: str | int) -> tuple[int, Node] | None:
+    """The line and the node of one step: where the key stands, or the item."""
+    if isinstance(node, yamltext.Sequence):
+        inside = isinstance(step, int) and step < len(node.items)
+        return (node.items[int(step)].line, node.items[int(step)]) if inside else None
+    if not isinstance(node, yamltext.Mapping):
+        return None
+    found = None
+    for key, value in node.pairs:  # of a key that stands twice the last one is read
+        name = yamltext.resolve(key)
+        if isinstance(name, yamltext.Scalar) and name.value == step:
+            found = (key.line, value)
+    if found is not None:
+        return found
+    merged = yamltext.get(node, str(step))
+    return (merged.line, merged) if merged is not None else None
+
+
+def _dotted(steps: Sequence[str | int]) -> str:
+    return ".".join(str(step) for step in steps)
+
+
+@lru_cache(maxsize=64)  # several validators look at the files of one change
+def read_file(file: SourceFile) -> FileDocuments:
+    """The documents of a file; never raises for what stands in it.
+
+    A Helm template is not YAML until it is rendered: a file with ``{{`` that cannot be read, or
+    that stands in a ``templates`` directory, is left out.
+    """
+    if not is_manifest_name(file.path):
+        return FileDocuments(file.path, "", unread="not YAML or JSON")
+    try:
+        text = file.content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = file.content.count(b"\n", 0, error.start) + 1
+        finding = Finding("yaml", "error", file.path, line, "", f"not UTF-8 (byte {error.start})")
+        return FileDocuments(file.path, "", findings=(finding,))
+    template = templates.has_actions(text)
+    if template and "templates" in file.path.split("/")[:-1]:
+        return FileDocuments(file.path, text, unread="a template")
+    values, starts, problems = read_values(text)
+    if template and any(problem.stops for problem in problems):
+        return FileDocuments(file.path, text, unread="a template")
+    findings = tuple(
+        Finding("yaml", one.severity, file.path, one.line, _dotted(one.steps), one.message)
+        for one in problems
+    )
+    documents = tuple(
+        document
+        for number, value in enumerate(values)
+        for document in _expanded(Document(number, value))
+        if document.value is not None
+    )
+    return FileDocuments(file.path, text, documents, findings, starts=tuple(starts))
+
+
+def _expanded(document: Document) -> Iterator[Document]:
+    """The items of a ``List``, those of lists in it too; any other document itself."""
+    items = document.value.get("items") if isinstance(document.value, dict) else None
+    if (document.kind or "").lower() != "list" or not document.api_version or not isinstance(items, list):
+        yield document
+        return
+    for index, item in enumerate(items):
+        yield from _expanded(Document(document.number, item, (*document.steps, "items", index)))
+
+
+def kind_of(path: str, document: Document) -> str | None:
+    """``group/version/Kind``; a kustomization needs none but its name. None for what is no manifest.
+
+    https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/ has the defaults.
+    """
+    if document.group_version_kind is None and is_kustomization(path) and isinstance(document.value, dict):
+        kind = document.kind or "Kustomization"
+        version = "v1alpha1" if kind == "Component" else "v1beta1"
+        return f"{document.api_version or f'kustomize.config.k8s.io/{version}'}/{kind}"
+    return document.group_version_kind

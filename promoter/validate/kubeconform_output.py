@@ -1,0 +1,126 @@
+"""What ``kubeconform -output json`` prints → places and messages. Pure.
+
+Its ``validationErrors`` hold the outermost errors alone, which for a schema that refers to another
+one is "validation failed"; its ``msg`` has the whole tree on one line: ``- at '/spec': …``, each
+level indented by two spaces more (v0.8.0, pkg/validator and pkg/output).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from promoter.validate.values import Steps
+
+_ENTRY = re.compile(r" ( *)- at '((?:[^' ]|'(?!: )| (?!- at '))*)': ")
+_GROUPS = ("'anyOf' failed", "'oneOf' failed", "'allOf' failed", "'not' failed")
+_UNKNOWN = re.compile(r"additional properties (.+) not allowed\Z", re.DOTALL)
+_VALUE = re.compile(r"\A'.*' (?=(?:does not match pattern|is not valid) )", re.DOTALL)
+_YAML_LINE = re.compile(r"(?:yaml: )?line (\d+): (.+)")
+_NO_SCHEMA = "could not find schema for "
+
+
+class Said(NamedTuple):
+    """One complaint: a JSON pointer, keys below it that are meant, a message; or a line of the document."""
+
+    pointer: str
+    message: str
+    below: Steps = ()
+    line: int | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What it says of one object in file ``number``."""
+
+    number: int
+    version: str
+    kind: str
+    name: str
+    said: tuple[Said, ...] = ()
+    has_no_schema: bool = False
+
+
+def answers_in(output: bytes) -> list[Answer] | None:
+    """The answers that complain, by file; None where this is not its output."""
+    try:
+        resources = json.loads(output)["resources"]
+        answers = [_answer(one) for one in resources]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return sorted(answers, key=lambda answer: answer.number)
+
+
+def _answer(one: dict[str, str]) -> Answer:
+    number = int(one["filename"].rpartition("/")[2].partition(".")[0])
+    about = (number, one["version"], one["kind"], one["name"])
+    message = one["msg"]
+    if one["status"] != "statusInvalid":
+        if message.startswith(_NO_SCHEMA):
+            return Answer(*about, has_no_schema=True)
+        return Answer(*about, said=tuple(_of_yaml(message)))
+    said = tuple(dict.fromkeys(_complaints(message)))
+    return Answer(*about, said=said or (Said("", message.partition(": ")[0]),))
+
+
+def _of_yaml(message: str) -> Iterator[Said]:
+    """What its YAML reader says, line by line."""
+    found = [match for line in message.splitlines() if (match := _YAML_LINE.search(line))]
+    for match in found:
+        yield Said("", match[2], line=int(match[1]))
+    if not found:
+        yield Said("", message)
+
+
+def _complaints(message: str) -> Iterator[Said]:
+    """The leaves of the tree; a choice that failed is one, with what is below it as its reason."""
+    entries = [(len(match[1]) // 2, match[2], match.end()) for match in _ENTRY.finditer(message)]
+    starts = [match.start() for match in _ENTRY.finditer(message)]
+    ends = [*starts[1:], len(message)]
+    texts = [message[start:end].rstrip() for (_, _, start), end in zip(entries, ends, strict=False)]
+    position = 0
+    while position < len(entries):
+        depth, pointer, _ = entries[position]
+        below = position + 1
+        while below < len(entries) and entries[below][0] > depth:
+            below += 1
+        text = texts[position]
+        if text.startswith(_GROUPS):
+            reasons = dict.fromkeys(one for one in texts[position + 1 : below] if not one.startswith(_GROUPS))
+            yield Said(pointer, "; ".join([text, *list(reasons)[:3]]))
+            position = below
+            continue
+        if text != "validation failed":
+            yield from _complaint(pointer, text)
+        position += 1
+
+
+def _complaint(pointer: str, text: str) -> Iterator[Said]:
+    unknown = _UNKNOWN.match(text)
+    if unknown:
+        for name in re.findall(r"'((?:[^']|'(?!, '|$))*)'", unknown[1]):
+            yield Said(pointer, f"additional properties {name!r} not allowed", (name,))
+        return
+    # A value may be a secret.
+    yield Said(pointer, _VALUE.sub("", text).replace("<nil>", "null"))
+
+
+def steps_in(value: object, pointer: str) -> Steps:
+    """A JSON pointer as steps in a value, as far as it leads there."""
+    steps: list[str | int] = []
+    for token in pointer.split("/")[1:]:
+        name = token.replace("~1", "/").replace("~0", "~")
+        if isinstance(value, list) and name.isdigit() and int(name) < len(value):
+            steps.append(int(name))
+            value = value[int(name)]
+        elif isinstance(value, dict) and name in value:
+            steps.append(name)
+            value = value[name]
+        else:
+            break
+    return tuple(steps)

@@ -1,0 +1,123 @@
+"""All validators over one set of files: YAML and schemas, kubeconform, configured commands."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from promoter.validate.commands import Inputs, run_commands
+from promoter.validate.library import Library, load_schemas
+from promoter.validate.model import Report
+from promoter.validate.schema import SchemaValidator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from promoter.config import ValidateSettings
+    from promoter.validate.commands import Machine
+    from promoter.validate.model import Finding, SourceFile
+    from promoter.validate.tree import Tree
+
+# What a layer said of the same files under the same rules; a caller keeps it from one attempt to the next.
+Cache = dict[bytes, Report]
+
+
+@dataclass(frozen=True)
+class Files:
+    """What is validated: ``files`` of one state of the repository, and what it renders to.
+
+    ``changed`` are those of them that commands look at; ``tree`` is where schemas and what
+    commands need are read.
+    """
+
+    files: Sequence[SourceFile]
+    tree: Tree
+    changed: Sequence[SourceFile] = ()
+    rendered: Sequence[SourceFile] = ()
+
+
+def validate_files(
+    settings: ValidateSettings,
+    given: Files,
+    machine: Machine,
+    *,
+    allow_commands: bool,
+    cache: Cache | None = None,
+) -> Report:
+    """What all validators find; ``introduced`` is left True.
+
+    ``allow_commands`` is the caller's leave to run ``validate.commands``: only ``promoter validate``
+    gives it by itself. ``cache`` spares a caller who tries again what it did before: layers whose
+    files, schemas and settings are the same.
+
+    Raises:
+        ConfigError: a schema that the configuration names is absent or cannot be used.
+        UnreachableError: a program that is required is absent, or this machine fails.
+        DeadlineError: the run's time is up.
+    """
+    known = cache if cache is not None else {}
+    loaded = load_schemas(settings, given.tree)
+    schemas = _digest(repr((settings.kubernetes, settings.skip, settings.ignore)), *map(repr, loaded))
+
+    def in_schemas() -> Report:
+        library = Library(settings.kubernetes, loaded)
+        return SchemaValidator(library, settings.skip, settings.ignore).validate(everything)
+
+    everything = [*given.files, *given.rendered]
+    key = _digest("schema", schemas, *_identities(everything))
+    reports = [_cached(known, key, in_schemas)]
+    if settings.commands:
+        inputs = Inputs(given.changed, given.rendered, given.tree)
+        reports.append(run_commands(settings.commands, inputs, machine, allowed=allow_commands))
+    return merged(reports)
+
+
+def merged(reports: Iterable[Report]) -> Report:
+    """Several reports as one: findings and notes of all of them, each once."""
+    listed = list(reports)
+    skipped: Counter[str] = Counter()
+    for report in listed:
+        skipped.update(dict(report.skipped))
+    return Report(
+        tuple(finding for report in listed for finding in report.findings),
+        sum(report.checked for report in listed),
+        tuple(sorted(skipped.items())),
+        tuple(dict.fromkeys(note for report in listed for note in report.notes)),
+    )
+
+
+def without_repeats(sources: Sequence[Finding], rendered: Sequence[Finding]) -> list[Finding]:
+    """Those findings of renders that no source file has alike: one mistake is told once, where it is made.
+
+    A finding that an edit introduces is only dropped for another one that it introduces.
+    """
+    told = {_mistake(finding) for finding in sources}
+    return [finding for finding in rendered if _mistake(finding) not in told]
+
+
+def _mistake(finding: Finding) -> tuple[object, ...]:
+    return (finding.validator, finding.severity, finding.path, finding.message, finding.introduced)
+
+
+def _cached(cache: Cache, key: bytes, validate: Callable[[], Report]) -> Report:
+    if key not in cache:
+        cache[key] = validate()
+    return cache[key]
+
+
+def _identities(files: Iterable[SourceFile]) -> Iterable[str | bytes]:
+    """Paths and the ids that Git gives to these contents."""
+    for file in files:
+        yield file.path
+        header = f"blob {len(file.content)}\0".encode()
+        yield hashlib.sha1(header + file.content, usedforsecurity=False).digest()
+
+
+def _digest(*parts: str | bytes) -> bytes:
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part.encode("utf-8", "surrogateescape") if isinstance(part, str) else part
+        digest.update(len(data).to_bytes(8, "big") + data)
+    return digest.digest()
