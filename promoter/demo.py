@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -16,123 +17,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from promoter.deadline import Deadline
+from promoter.demo_story import REPOSITORY, SCENES, Scene, bump_of, manifests
 from promoter.errors import PromoterError
 from promoter.git import door
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-_REPOSITORY = "deploy.git"
 _RACERS = 8
 _SECONDS = 60.0
 _MAIL = "demo@example.invalid"
-
-_CONFIGURATION = """\
-version: 1
-environments:
-  staging:    {path: envs/staging}
-  qa:         {path: envs/qa}
-  production: {path: envs/production, publish: pull-request}
-targets:
-  - {file: "envs/production/{app}.tag", tag: image_tag, image: "ghcr.io/acme/{app}"}
-"""
-_FREEZE = ', freeze: [{from: "2020-01-01 00:00", to: "2099-01-01 00:00"}]'
-_FROZEN = _CONFIGURATION.replace("envs/qa}", f"envs/qa{_FREEZE}}}")
-_KUSTOMIZATION = """\
-apiVersion: kustomize.config.k8s.io/v1beta1
-kind: Kustomization
-resources:
-  - ../../base
-images:
-  - name: ghcr.io/acme/api        # the front door
-    newTag: 1.4.2
-"""
-_VALUES = """\
-# qa: one values file for the chart
-api:
-  image:
-    registry: ghcr.io
-    repository: acme/api
-    tag: "1.4.1"   # keep in quotes
-    pullPolicy: IfNotPresent
-"""
-
-
-@dataclass(frozen=True)
-class Scene:
-    """One step of the story: what people do first, if anything, then a run and how it ends.
-
-    ``shows`` is what the run must print, ``commits`` are files that somebody pushes to the
-    base before it, and ``merges`` says that somebody merges what is proposed.
-    """
-
-    says: str
-    arguments: tuple[str, ...]
-    shows: str
-    expected: int = 0
-    commits: Mapping[str, str] | None = None
-    merges: bool = False
-
-
-def _bump(environment: str, image: str) -> tuple[str, ...]:
-    return ("bump", "--manifest-repo", _REPOSITORY, "--env", environment, "--image", image)
-
-
-_SYNC = ("sync", "--manifest-repo", _REPOSITORY)
-_API = "ghcr.io/acme/api"
-
-SCENES = (
-    Scene(
-        "A build is done: bump staging, which is a kustomization.",
-        _bump("staging", f"{_API}:1.4.3"),
-        "promoted api in staging",
-    ),
-    Scene("The same job runs again: nothing to do.", _bump("staging", f"{_API}:1.4.3"), "unchanged api"),
-    Scene(
-        "An older build arrives late: it must not go backwards.",
-        _bump("staging", f"{_API}:1.4.2"),
-        "superseded api in staging",
-    ),
-    Scene(
-        "The same image in qa, which is a Helm values file.",
-        _bump("qa", f"{_API}:1.4.3"),
-        "promoted api in qa",
-    ),
-    Scene(
-        "Production has tag files and takes pull requests, which on a plain Git server are branches.",
-        _bump("production", f"{_API}:1.4.3"),
-        "created    branch  promoter/production/api",
-    ),
-    Scene(
-        "A newer build updates it: there is one for each environment and app.",
-        _bump("production", f"{_API}:1.4.4"),
-        "updated    branch  promoter/production/api",
-    ),
-    Scene(
-        "An older build arrives late: it leaves the newer one alone.",
-        _bump("production", f"{_API}:1.4.3"),
-        "unchanged  branch  promoter/production/api",
-    ),
-    Scene(
-        "Somebody merges it, by the line that was printed; sync finds nothing open any more.",
-        _SYNC,
-        "unchanged (nothing-open)",
-        merges=True,
-    ),
-    Scene(
-        "Somebody freezes qa in .promoter.yaml: from then on a push is refused.",
-        _bump("qa", f"{_API}:1.4.4"),
-        "frozen until",
-        6,
-        commits={".promoter.yaml": _FROZEN},
-    ),
-    Scene(
-        "A tag that no registry accepts is refused before anything is read.",
-        _bump("qa", f"{_API}:-x"),
-        "is not an image reference",
-        2,
-    ),
-)
 
 
 @dataclass(frozen=True)
@@ -151,6 +45,9 @@ def run_demo(say: Callable[[str], None]) -> None:
         _build_repository(stage.directory)
         for number, scene in enumerate(SCENES, start=1):
             say(f"\n{number}. {scene.says}")
+            if scene.needs and not any(map(shutil.which, scene.needs)):
+                say(f"({' or '.join(scene.needs)} is not on PATH: left out)")
+                continue
             stage = _play(scene, stage)
         say(f"\n{len(SCENES) + 1}. {_RACERS} pipelines finish at the same moment and edit one file.")
         _race(stage)
@@ -179,7 +76,7 @@ def _merge(stage: _Stage) -> None:
     if line is None:
         raise PromoterError("the demo expected to be told how to merge")
     clone = stage.directory / "clone"
-    _git(stage.directory, "clone", "--quiet", _REPOSITORY, str(clone))
+    _git(stage.directory, "clone", "--quiet", REPOSITORY, str(clone))
     stage.say(f"$ {line[1]}")
     merged = door.run(
         ("sh", "-c", line[1]),
@@ -194,7 +91,7 @@ def _merge(stage: _Stage) -> None:
 def _race(stage: _Stage) -> None:
     """All racers start at once and edit adjacent lines; each lands one commit."""
     say, directory = stage.say, stage.directory
-    racers = [_bump("staging", f"ghcr.io/acme/app-{n}:2.0.{n}") for n in range(_RACERS)]
+    racers = [bump_of("staging", f"ghcr.io/acme/app-{n}:2.0.{n}") for n in range(_RACERS)]
     say(
         "$ "
         + shlex.join(["promoter", *racers[0]])
@@ -202,7 +99,7 @@ def _race(stage: _Stage) -> None:
     )
     with ThreadPoolExecutor(_RACERS) as pool:
         ended = list(pool.map(lambda arguments: _promoter(arguments, directory), racers))
-    log = _git(directory, "--git-dir", _REPOSITORY, "log", "--format=%h %s", f"-{_RACERS}", "main").text
+    log = _git(directory, "--git-dir", REPOSITORY, "log", "--format=%h %s", f"-{_RACERS}", "main").text
     say(log)
     landed = sum(f"app-{n} to 2.0.{n}" in log for n in range(_RACERS))
     say(f"{landed} of {_RACERS} landed, each exactly once, none by a text merge")
@@ -228,21 +125,14 @@ def _git(directory: Path, *arguments: str, stdin: bytes | None = None) -> door.C
 
 
 def _build_repository(directory: Path) -> None:
-    """A bare repository with three environments in three formats."""
-    entries = "".join(f"  - name: ghcr.io/acme/app-{n}\n    newTag: 1.0.{n}\n" for n in range(_RACERS))
-    files = {
-        ".promoter.yaml": _CONFIGURATION,
-        "envs/staging/kustomization.yaml": _KUSTOMIZATION + entries,
-        "envs/qa/values.yaml": _VALUES,
-        "envs/production/api.tag": "image_tag: 1.4.0\n",
-    }
-    _git(directory, "init", "--quiet", "--bare", "--initial-branch=main", _REPOSITORY)
-    _commit(directory, files, "first manifests")
+    """A bare repository with the story's manifests."""
+    _git(directory, "init", "--quiet", "--bare", "--initial-branch=main", REPOSITORY)
+    _commit(directory, manifests(_RACERS), "first manifests")
 
 
 def _commit(directory: Path, files: Mapping[str, str], subject: str) -> None:
     """A commit on main, on top of what is there, as somebody's push would leave it."""
-    git_dir = ("--git-dir", _REPOSITORY)
+    git_dir = ("--git-dir", REPOSITORY)
     tip = _git(directory, *git_dir, "for-each-ref", "--format=%(objectname)", "refs/heads/main").text
     stream = f"commit refs/heads/main\ncommitter demo <{_MAIL}> 1767225600 +0000\n".encode()
     stream += f"data {len(subject)}\n{subject}\n".encode()

@@ -11,7 +11,7 @@ import posixpath
 from typing import TYPE_CHECKING, NamedTuple
 
 from promoter.validate.leads import Lead, Links, at, documents, items, text_at
-from promoter.validate.listing import inside
+from promoter.validate.listing import REQUIREMENTS, inside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -55,7 +55,7 @@ def chart_links(path: str, contents: Mapping[str, bytes], listing: Listing) -> L
 
 def needed(path: str, listing: Listing) -> list[str]:
     """The files that tell what a chart depends on."""
-    requirements = posixpath.join(posixpath.dirname(path), "requirements.yaml")
+    requirements = posixpath.join(posixpath.dirname(path), REQUIREMENTS)
     return [path, *([requirements] if listing.is_file(requirements) else [])]
 
 

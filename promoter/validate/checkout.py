@@ -14,7 +14,7 @@ from promoter.validate.place import config_of, place_of, selector
 from promoter.validate.program import scratch_directory
 from promoter.validate.render import RenderResult, RenderSettings, render_edit, render_environments
 from promoter.validate.revision import RevisionTree
-from promoter.validate.run import Files, merged, validate_files, without_repeats
+from promoter.validate.run import Cache, Files, merged, validate_files, without_repeats
 from promoter.validate.scratch import Programs
 from promoter.validate.tree import DirectoryTree
 
@@ -68,7 +68,7 @@ def validate_checkout(asked: Asked, environ: Mapping[str, str], deadline: Deadli
         UnreachableError: a program that is required is absent, or this machine fails.
     """
     place = place_of(asked.paths)
-    machine = Machine(environ, deadline, place.root, asked.kubeconform_path)
+    machine = Machine(environ, deadline, place.root.resolve(), asked.kubeconform_path)
     tree = DirectoryTree(place.root)
     base = RevisionTree(place.root, asked.against, environ, deadline) if asked.against is not None else None
     config = config_of(base if base is not None else tree, asked.config)
@@ -103,6 +103,7 @@ def _validate(
     before: _Side | None,
 ) -> tuple[Report, list[Finding]]:
     """What is found now, the old marked as such, and the report that counts."""
+    cache: Cache = {}
     changed = _changed(now, before)
     rendered = _rendered(asked, settings, config, machine, now, before, changed)
     report = validate_files(
@@ -110,6 +111,7 @@ def _validate(
         Files(now.sources(), now.tree, now.sources(list(changed)), rendered.rendered_after),
         machine,
         allow_commands=True,
+        cache=cache,
     )
     found = report.findings
     if before is not None:
@@ -118,6 +120,7 @@ def _validate(
             Files(before.sources(), before.tree, before.sources(list(changed)), rendered.rendered_before),
             machine,
             allow_commands=True,
+            cache=cache,
         )
         found = introduced(was.findings, found)
     of_renders = {file.path for file in rendered.rendered_after}
@@ -177,11 +180,12 @@ def _outcome(asked: Asked, findings: tuple[Finding, ...], validation: Validation
     error = None
     if blocking:
         first = min(blocking, key=lambda one: (one.file or "~", one.line or 0))
+        place = f"{first.path}: " if first.path else ""
         count = f"{len(blocking)} errors" if len(blocking) > 1 else "an error"
         new = f" introduced since {asked.against}" if asked.against is not None and not asked.strict else ""
         error = Failed(
             5,
-            f"validation found {count}{new}, the first: {first.validator}: {first.message}",
+            f"validation found {count}{new}, the first: {place}{first.message}",
             first.file,
             first.line,
             "correct what is listed, and run again",

@@ -8,23 +8,25 @@ from __future__ import annotations
 
 import posixpath
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from promoter import paths
 from promoter.rules import CONFIG_FILE
 from promoter.validate import agents, chart_links, kustomize_links
 from promoter.validate.leads import Lead, Links
-from promoter.validate.listing import CHART, KUSTOMIZATIONS, Listing, is_manifest
+from promoter.validate.listing import CHART, KUSTOMIZATIONS, REQUIREMENTS, Listing, is_manifest
+from promoter.validate.relevance import leading_to
 from promoter.validate.roots import CONFIGURATION, Root
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from promoter.config import Environment, HelmChart
     from promoter.validate.tree import Tree
 
-_MOST_READ_AHEAD = 1_000  # kustomizations and charts of a repository that are read at once
+_TELLING = frozenset({*KUSTOMIZATIONS, CHART, REQUIREMENTS})  # files that tell by their names what they are
+_BY_NAME = ("kustomization", "plugins", "chart")
 
 
 @dataclass(frozen=True)
@@ -68,17 +70,21 @@ class Look:
     """What a look at the repository needs: its files, those contents that are known, and how deep it goes.
 
     ``deep`` follows what objects of Argo CD and Flux deploy, for which every manifest is read.
-    ``repository`` is the manifest repository's name, by which these objects mean it.
+    ``repository`` is the manifest repository's name, by which these objects mean it. Kustomizations
+    and charts that are not ``relevant`` are not followed, None: all are. ``known`` are links by what
+    was read, which hold for this listing.
     """
 
     listing: Listing
     contents: Mapping[str, bytes]
     deep: bool = True
     repository: str | None = None
+    relevant: frozenset[str] | None = None
+    known: dict[Lead, tuple[list[bytes], Links]] = field(default_factory=dict)
 
     def shallow(self) -> Look:
         """The same, as far as one tool goes."""
-        return Look(self.listing, self.contents, False, self.repository)
+        return replace(self, deep=False, relevant=None)
 
 
 def explore(starts: Iterable[tuple[Lead, str | None]], look: Look) -> Reach:
@@ -108,11 +114,19 @@ def explore(starts: Iterable[tuple[Lead, str | None]], look: Look) -> Reach:
 
 def _needed(lead: Lead, look: Look) -> list[str]:
     """The files that tell where a lead goes on."""
-    if lead.role == "template":
+    if lead.role == "template" or (lead.role in _BY_NAME and not _is_relevant(lead.path, look)):
         return []
     if lead.role == "file":
         return [lead.path] if look.deep and is_manifest(lead.path) else []
-    return chart_links.needed(lead.path, look.listing) if lead.role == "chart" else [lead.path]
+    return _read_for(lead, look.listing)
+
+
+def _read_for(lead: Lead, listing: Listing) -> list[str]:
+    return chart_links.needed(lead.path, listing) if lead.role == "chart" else [lead.path]
+
+
+def _is_relevant(path: str, look: Look) -> bool:
+    return look.relevant is None or path in look.relevant
 
 
 def _follow(lead: Lead, look: Look, reach: Reach) -> list[Lead]:
@@ -123,14 +137,25 @@ def _follow(lead: Lead, look: Look, reach: Reach) -> list[Lead]:
         return [one for root in roots for one in root.leads(look.listing)]
     if lead.role == "chart":
         reach.charts.append(lead.path)
-    links = _links(lead, content, look)
+    links = _links(lead, look)
     reach.problems += [Problem(lead.path, message) for message in links.problems]
     reach.above = reach.above or links.above
     reach.inflates = reach.inflates or links.inflates
     return links.leads
 
 
-def _links(lead: Lead, content: bytes, look: Look) -> Links:
+def _links(lead: Lead, look: Look) -> Links:
+    """What a lead brings along, read once for each content that it has."""
+    contents = [look.contents[path] for path in _read_for(lead, look.listing)]
+    before = look.known.get(lead)
+    if before is not None and before[0] == contents:
+        return before[1]
+    links = _read(lead, contents[0], look)
+    look.known[lead] = contents, links
+    return links
+
+
+def _read(lead: Lead, content: bytes, look: Look) -> Links:
     if lead.role == "chart":
         return chart_links.chart_links(lead.path, look.contents, look.listing)
     if lead.role == "plugins":
@@ -161,29 +186,55 @@ def close(
     environments: Sequence[Environment],
     deep: Callable[[str], bool],
     repository: str | None = None,
-    known: Mapping[str, bytes] | None = None,
+    changed: Collection[str] = (),
+    before: Look | None = None,
 ) -> tuple[dict[str, Closure], Look]:
     """The closure of each environment, and the look that found them.
 
-    ``deep`` says of an environment's name whether the objects of agents are followed; ``known``
-    are contents that need not be read.
+    ``deep`` says of an environment's name whether the objects of agents are followed. Of others only
+    what may lead to the ``changed`` files is read. ``before`` is what is known of the state without
+    these changes.
     """
-    listing = Listing(tree.paths())
-    named = [path for path in listing.paths if posixpath.basename(path) in (*KUSTOMIZATIONS, CHART)]
-    contents = dict(known or {})
-    if known is None and len(named) <= _MOST_READ_AHEAD:
-        contents |= tree.read(named)
+    listing, contents, known = _beginning(tree, changed, before)
+    named = [path for path in listing.paths if posixpath.basename(path) in _TELLING]
+    _read_more(tree, named, contents)
+    leads = {path: contents[path] for path in named}
+    relevant = leading_to(changed, leads, listing) if changed else frozenset()
     while True:
         closures = {}
         wanted: set[str] = set()
         for environment in environments:
-            look = Look(listing, contents, deep(environment.name), repository)
+            is_deep = deep(environment.name)
+            chosen = None if is_deep else relevant
+            look = Look(listing, contents, is_deep, repository, chosen, known)
             closures[environment.name], missing = closure_of(environment, look)
             wanted |= missing
         if not wanted:
-            return closures, Look(listing, contents, True, repository)
-        read = tree.read(wanted)
-        contents |= {path: read.get(path, b"") for path in wanted}
+            return closures, Look(listing, contents, True, repository, None, known)
+        _read_more(tree, wanted, contents)
+
+
+def _beginning(
+    tree: Tree, changed: Collection[str], before: Look | None
+) -> tuple[Listing, dict[str, bytes], dict[Lead, tuple[list[bytes], Links]]]:
+    """What is known at first: of a state with other files, only contents."""
+    paths_now = tree.paths()
+    if before is None:
+        return Listing(paths_now), {}, {}
+    contents = {path: content for path, content in before.contents.items() if path not in changed}
+    same_files = (
+        all(before.listing.is_file(path) for path in changed) and len(paths_now) == before.listing.size
+    )
+    if same_files:
+        return before.listing, contents, before.known
+    return Listing(paths_now), contents, {}
+
+
+def _read_more(tree: Tree, wanted: Iterable[str], contents: dict[str, bytes]) -> None:
+    missing = [path for path in wanted if path not in contents]
+    if missing:
+        read = tree.read(missing)
+        contents |= {path: read.get(path, b"") for path in missing}
 
 
 def closure_of(environment: Environment, look: Look) -> tuple[Closure, set[str]]:
@@ -191,6 +242,9 @@ def closure_of(environment: Environment, look: Look) -> tuple[Closure, set[str]]
     own = _own(environment, look.listing)
     built = [path for path in own if posixpath.basename(path) in KUSTOMIZATIONS]
     charts = [path for path in own if posixpath.basename(path) == CHART]
+    if look.relevant is not None:
+        built = [path for path in built if path in look.relevant]
+        charts = [path for path in charts if path in look.relevant]
     starts: list[tuple[Lead, str | None]] = [(Lead(path, "kustomization"), None) for path in built]
     configured = _configured(environment, look.listing)
     starts += [(lead, None) for root in configured for lead in root.leads(look.listing)]
@@ -217,10 +271,10 @@ def closure_of(environment: Environment, look: Look) -> tuple[Closure, set[str]]
 def _own(environment: Environment, listing: Listing) -> list[str]:
     """The files below the environment's paths; promoter's own are nobody's."""
     included = paths.matcher(environment.paths)
+    prefixes = {paths.literal_prefix(path) for path in environment.paths}
+    near = {path: None for prefix in sorted(prefixes) for path in listing.at_or_below(prefix)}
     return [
-        path
-        for path in listing.paths
-        if included(path) and path != CONFIG_FILE and not path.startswith(".promoter/")
+        path for path in near if included(path) and path != CONFIG_FILE and not path.startswith(".promoter/")
     ]
 
 
@@ -243,7 +297,7 @@ def _kustomizations(built: Sequence[str], named: set[str], look: Look) -> list[R
         Root("kustomize", posixpath.dirname(path), path)
         for path in built
         if path not in named
-        and not kustomize_links.is_component(path, look.contents.get(path, b""))
+        and not (path in look.contents and _links(Lead(path, "kustomization"), look).is_component)
         and look.listing.kustomization(posixpath.dirname(path)) == path
     ]
 

@@ -58,6 +58,11 @@ class Document:
         return name if isinstance(name, str) else None
 
     @property
+    def is_list(self) -> bool:
+        """Whether it is a ``List`` of other manifests."""
+        return bool(self.api_version) and (self.kind or "").lower() == "list"
+
+    @property
     def lacks(self) -> Literal["kind", "apiVersion"] | None:
         """What keeps it from being a manifest: one that has ``metadata`` and the other, and items of a List."""
         if not self.steps:
@@ -183,18 +188,18 @@ def read_file(file: SourceFile) -> FileDocuments:
         document
         for number, value in enumerate(values)
         for document in _expanded(Document(number, value))
-        if document.value is not None
+        if document.value is not None or document.steps
     )
     return FileDocuments(file.path, text, documents, findings, starts=tuple(starts))
 
 
 def _expanded(document: Document) -> Iterator[Document]:
     """The items of a ``List``, those of lists in it too; any other document itself."""
-    items = document.value.get("items") if isinstance(document.value, dict) else None
-    if (document.kind or "").lower() != "list" or not document.api_version or not isinstance(items, list):
+    items = document.value.get("items") if document.is_list else None
+    if not document.is_list or not isinstance(items, list | None):
         yield document
         return
-    for index, item in enumerate(items):
+    for index, item in enumerate(items or ()):
         yield from _expanded(Document(document.number, item, (*document.steps, "items", index)))
 
 

@@ -22,6 +22,7 @@ _GROUPS = ("'anyOf' failed", "'oneOf' failed", "'allOf' failed", "'not' failed")
 _UNKNOWN = re.compile(r"additional properties (.+) not allowed\Z", re.DOTALL)
 _VALUE = re.compile(r"\A'.*' (?=(?:does not match pattern|is not valid) )", re.DOTALL)
 _YAML_LINE = re.compile(r"(?:yaml: )?line (\d+): (.+)")
+_GO_FIELD = re.compile(r"cannot unmarshal (\w+) into Go struct field \.(\w+(?:\.\w+)*) of type (struct|string)")
 _NO_SCHEMA = "could not find schema for "
 
 
@@ -73,7 +74,12 @@ def _of_yaml(message: str) -> Iterator[Said]:
     found = [match for line in message.splitlines() if (match := _YAML_LINE.search(line))]
     for match in found:
         yield Said("", match[2], line=int(match[1]))
-    if not found:
+    field = _GO_FIELD.search(message)
+    if field:  # its look at the name, before anything else
+        names = field[2].replace("APIVersion", "apiVersion").split(".")
+        pointer = "".join(f"/{name[0].lower()}{name[1:]}" for name in names)
+        yield Said(pointer, f"got {field[1]}, want {'object' if field[3] == 'struct' else field[3]}")
+    elif not found:
         yield Said("", message)
 
 

@@ -37,12 +37,16 @@ class Schemas:
 
     version: str
     kinds: dict[str, str] = field(repr=False)
+    _by_folded: dict[str, str] = field(repr=False)
     groups: frozenset[str] = field(repr=False)
     _lines: dict[str, str] = field(repr=False)
 
     def schema(self, kind: str) -> dict[str, Any] | None:
-        """The whole schema of a kind, with all that it refers to; None where the version has no such kind."""
-        name = self.kinds.get(kind)
+        """The whole schema of a kind, with all that it refers to; None where the version has no such kind.
+
+        The case of the kind does not matter, as to kubeconform: the schema itself says that it is wrong.
+        """
+        name = self._by_folded.get(folded(kind))
         if name is None:
             return None
         wanted, waiting = {name}, [name]
@@ -107,7 +111,14 @@ def load(version: str | None = None) -> Schemas:
         if int(mask, 16) & bit:
             definitions[name] = schema
             kinds.update((kind, name) for kind in defined.split(",") if kind)
-    return Schemas(wanted, kinds, frozenset(groups), definitions)
+    by_folded = {folded(kind): name for kind, name in kinds.items()}
+    return Schemas(wanted, kinds, by_folded, frozenset(groups), definitions)
+
+
+def folded(kind: str) -> str:
+    """``apps/v1/deployment``: a kind as it is looked up."""
+    version, _, name = kind.rpartition("/")
+    return f"{version}/{name.lower()}"
 
 
 def _bundle() -> list[str]:

@@ -44,17 +44,13 @@ _CHART_FIELDS = frozenset(
 )
 
 
-def is_component(path: str, content: bytes) -> bool:
-    """Whether a kustomization is built only as a part of others."""
-    return any(text_at(root, "kind") == "Component" for root in documents(path, content))
-
-
 def kustomization_links(path: str, content: bytes, listing: Listing) -> Links:
     """What a kustomization file names."""
     found = Links(listing, posixpath.dirname(path))
     roots = [root for root in documents(path, content) if isinstance(root, Mapping)]
     if not roots:
         found.problems.append("it cannot be read as a kustomization")
+    found.is_component = any(text_at(root, "kind") == "Component" for root in roots)
     for root in roots:
         unknown = sorted({key for key, _ in yamltext.entries(root)} - _OWN - _FOLLOWED)
         found.problems += [f"it has the field {key}, which is not followed" for key in unknown]

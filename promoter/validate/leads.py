@@ -43,7 +43,8 @@ class Links:
     """What was found in one file that stands in ``base``.
 
     ``problems`` say what it needs that is not in the repository or is never run. ``above`` says
-    that it reads files above its own directory, ``inflates`` that it renders a Helm chart.
+    that it reads files above its own directory, ``inflates`` that it renders a Helm chart,
+    ``is_component`` that it is a kustomization which is built only as a part of others.
     """
 
     listing: Listing
@@ -52,6 +53,7 @@ class Links:
     problems: list[str] = field(default_factory=list)
     above: bool = False
     inflates: bool = False
+    is_component: bool = False
 
     def locate(self, written: str) -> str | None:
         """The path in the repository that is meant; None, with the problem noted, where it is outside."""

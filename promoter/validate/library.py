@@ -81,9 +81,9 @@ class Check:
 
 @cache
 def shipped_kinds() -> dict[str, dict[str, Any]]:
-    """The schemas of promoter's own for what GitOps tools add to Kubernetes, by kind."""
+    """The schemas of promoter's own for what GitOps tools add to Kubernetes, by folded kind."""
     schemas = [json.loads(file.read_bytes()) for file in sorted(shipped("kinds").glob("*.json"))]
-    return {kind: schema for schema in schemas for kind in _said_kinds(schema)}
+    return {kubernetes.folded(kind): schema for schema in schemas for kind in _said_kinds(schema)}
 
 
 class Library:
@@ -101,7 +101,7 @@ class Library:
         self.by_kind: dict[str, LoadedSchema] = {}
         for one in loaded:
             for kind in _kinds(one, self._documents[one.path]):
-                self.by_kind.setdefault(_folded(kind), one)
+                self.by_kind.setdefault(kubernetes.folded(kind), one)
         self.by_files = [one for one in loaded if one.files is not None]
         for one in {**self.by_kind, **{one.path: one for one in self.by_files}}.values():
             self._check_of(one)  # what cannot be used shall be known before anything is judged
@@ -141,11 +141,11 @@ class Library:
 
     def schema(self, kind: str) -> Any:  # noqa: ANN401 - JSON
         """The schema that promoter ships for a kind; None where it ships none."""
-        return shipped_kinds().get(kind) or self.kubernetes.schema(kind)
+        return shipped_kinds().get(kubernetes.folded(kind)) or self.kubernetes.schema(kind)
 
     def user_schema(self, kind: str) -> LoadedSchema | None:
         """The schema that the repository has for a kind."""
-        return self.by_kind.get(_folded(kind))
+        return self.by_kind.get(kubernetes.folded(kind))
 
     def _find(self, kind: str) -> Check | None:
         user = self.user_schema(kind)
@@ -257,8 +257,3 @@ def _kind_by_path(path: str) -> Iterator[str]:
     if found:
         group, kind, version = found.groups()
         yield f"{version}/{kind}" if group == version else f"{group}/{version}/{kind}"
-
-
-def _folded(kind: str) -> str:
-    version, _, name = kind.rpartition("/")
-    return f"{version}/{name.lower()}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from bisect import bisect_left
 from typing import TYPE_CHECKING
 
@@ -11,13 +12,17 @@ if TYPE_CHECKING:
 
 KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 CHART = "Chart.yaml"
+REQUIREMENTS = "requirements.yaml"  # of charts of apiVersion v1
+_EXTRAORDINARY = re.compile(r"(?:^|/)(?:\.{0,2}|\.git)(?:/|$)", re.IGNORECASE)
 
 
 class Listing:
-    """What files there are. Directories have no slash at the end; the root is empty."""
+    """What files there are, ``size`` of them. Directories have no slash at the end; the root is empty."""
 
     def __init__(self, paths: Iterable[str]) -> None:
-        self.paths = sorted(path for path in paths if is_ordinary(path))
+        given = list(paths)
+        self.size = len(given)
+        self.paths = sorted(path for path in given if is_ordinary(path))
         self._known = frozenset(self.paths)
 
     def is_file(self, path: str) -> bool:
@@ -32,6 +37,10 @@ class Listing:
         """The files below a directory, sorted."""
         found = self._range(directory)
         return self.paths[found.start : found.stop]
+
+    def at_or_below(self, path: str) -> list[str]:
+        """The file of this path, or the files below it; ``.`` is everything."""
+        return [path] if self.is_file(path) else self.below("" if path == "." else path)
 
     def _range(self, directory: str) -> range:
         if not directory:
@@ -52,7 +61,7 @@ class Listing:
 
 def is_ordinary(path: str) -> bool:
     """Whether a path can be written below a directory without leaving it: a crafted tree may hold others."""
-    return not any(part in ("", ".", "..") or part.lower() == ".git" for part in path.split("/"))
+    return _EXTRAORDINARY.search(path) is None
 
 
 def inside(base: str, written: str) -> str | None:

@@ -190,11 +190,10 @@ def _sides(
     def deep(name: str) -> bool:
         return far or name in intended
 
-    closures, look = close(tree, environments, deep, settings.repository)
+    closures, look = close(tree, environments, deep, settings.repository, changes)
     before = _Side(tree, closures, look)
     edited = EditedTree(tree, {path: new for path, (_, new) in changes.items()})
-    known = {path: content for path, content in look.contents.items() if path not in changes}
-    closures, look = close(edited, environments, deep, settings.repository, known)
+    closures, look = close(edited, environments, deep, settings.repository, changes, look)
     return before, _Side(edited, closures, look)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from promoter.validate.commands import Inputs, run_commands
+from promoter.validate.kubeconform import KubeconformValidator, Program, find_kubeconform
 from promoter.validate.library import Library, load_schemas
 from promoter.validate.model import Report
 from promoter.validate.schema import SchemaValidator
@@ -58,20 +59,36 @@ def validate_files(
         DeadlineError: the run's time is up.
     """
     known = cache if cache is not None else {}
+    looked_at = [*given.files, *given.rendered]
     loaded = load_schemas(settings, given.tree)
-    schemas = _digest(repr((settings.kubernetes, settings.skip, settings.ignore)), *map(repr, loaded))
-
-    def in_schemas() -> Report:
-        library = Library(settings.kubernetes, loaded)
-        return SchemaValidator(library, settings.skip, settings.ignore).validate(everything)
-
-    everything = [*given.files, *given.rendered]
-    key = _digest("schema", schemas, *_identities(everything))
-    reports = [_cached(known, key, in_schemas)]
+    library = Library(settings.kubernetes, loaded)
+    schemas = SchemaValidator(library, settings.skip, settings.ignore)
+    rules = map(repr, (settings.kubernetes, settings.skip, settings.ignore, *loaded))
+    same = _digest(*rules, *_identities(looked_at))
+    reports = [_cached(known, _digest("schema", same), lambda: schemas.validate(looked_at))]
+    found = find_kubeconform(
+        settings.kubeconform, machine.kubeconform, machine.environ, machine.deadline, machine.checkout
+    )
+    if isinstance(found, Program):
+        second = KubeconformValidator(
+            found, library, machine.environ, machine.deadline, skip=settings.skip, ignore=settings.ignore
+        )
+        key = _digest("kubeconform", str(found.path), same)
+        report = _cached(known, key, lambda: second.validate(looked_at))
+        reports.append(_second_opinion(reports[0], report))
+    elif found is not None:
+        reports.append(Report(notes=(found,)))
     if settings.commands:
         inputs = Inputs(given.changed, given.rendered, given.tree)
         reports.append(run_commands(settings.commands, inputs, machine, allowed=allow_commands))
     return merged(reports)
+
+
+def _second_opinion(first: Report, second: Report) -> Report:
+    """What kubeconform adds: not what is said already in the same words, nor the same documents again."""
+    told = {(finding.file, finding.path, finding.message) for finding in first.findings}
+    added = (one for one in second.findings if (one.file, one.path, one.message) not in told)
+    return Report(findings=tuple(added), notes=second.notes)
 
 
 def merged(reports: Iterable[Report]) -> Report:

@@ -76,7 +76,7 @@ def tagged_value(text: str, tag: str) -> Plain:
     kind = tag.removeprefix(_TAG) if tag.startswith(_TAG) else ""
     if kind == "binary":
         try:
-            return base64.b64decode(text, validate=False).decode("utf-8", "replace")
+            return base64.b64decode("".join(text.split()), validate=True).decode("utf-8", "replace")
         except binascii.Error:
             raise ScalarError("a !!binary value is not base64") from None
     fits = {"int": int, "float": (int, float), "bool": bool, "null": type(None)}.get(kind)

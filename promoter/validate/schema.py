@@ -10,6 +10,7 @@ from promoter.validate import patches
 from promoter.validate.documents import Document, FileDocuments, kind_of, read_file
 from promoter.validate.library import OWN_FILE, Library
 from promoter.validate.model import Finding, Report
+from promoter.validate.words import type_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -79,9 +80,13 @@ class _Run:
                 self.checked += 1
             elif document.lacks:
                 self.checked += 1
-                yield file.finding(NAME, document, (), f"missing property {document.lacks!r}")
+                yield _lacking(file, document, document.lacks)
             else:
                 self.skipped[reason] += 1
+            return
+        if document.is_list:  # whose items could not be had
+            self.checked += 1
+            yield file.finding(NAME, document, ("items",), f"got {type_name(document.value['items'])}, want array")
             return
         kind = kind_of(file.path, document) or ""
         check = self.library.for_kind(kind)
@@ -98,6 +103,13 @@ class _Run:
 
 def _place(finding: Finding) -> tuple[int, str]:
     return (finding.line or 0, finding.path)
+
+
+def _lacking(file: FileDocuments, document: Document, key: str) -> Finding:
+    given = document.value.get(key) if isinstance(document.value, dict) else None
+    if given in (None, ""):
+        return file.finding(NAME, document, (), f"missing property {key!r}")
+    return file.finding(NAME, document, (key,), f"got {type_name(given)}, want string")
 
 
 def _findings(

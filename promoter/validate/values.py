@@ -6,6 +6,7 @@ aliases expand to are limited, so that every file is read or refused within a se
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
@@ -75,11 +76,14 @@ class _Open:
         self.merged: list[Any] | None = None
 
 
+_ESCAPES = re.compile(r"\\.", re.DOTALL)
 _MERGE = "\0<<"  # no YAML text holds a NUL
 
 
 class _Reader:
-    def __init__(self) -> None:
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.is_json = text.lstrip()[:1] in ("{", "[")
         self.problems: list[Problem] = []
         self.stack: list[_Open] = []
         self.anchors: dict[str, tuple[Any, int]] = {}
@@ -87,10 +91,10 @@ class _Reader:
         self.values = 0
         self.aliased = 0
 
-    def documents(self, text: str) -> Iterator[object]:
+    def documents(self) -> Iterator[object]:
         """The value of each document, as long as it can be read."""
         try:
-            for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+            for event in yaml.parse(self.text, Loader=yaml.CSafeLoader):
                 done = self._take(event)
                 if done is not None:
                     yield done[0]
@@ -134,8 +138,10 @@ class _Reader:
         except ScalarError as error:
             self._problem("error", event.start_mark.line + 1, str(error))
             value = None
-        if value is True or value is False or event.anchor is not None:
-            self._look_closer(event, value, plain=plain)
+        if event.anchor is not None:
+            self.anchors[event.anchor] = (value, 1 + len(text) // _LONG_TEXT)
+        if value is True or value is False or (event.style == '"' and "/" in text):
+            self._compare_readers(event, value, plain=plain)
         self.values += 1
         if self.values > MAX_VALUES:
             raise _StopError(f"more than {MAX_VALUES:,} values", event.start_mark.line + 1)
@@ -150,19 +156,22 @@ class _Reader:
             return None
         return self._attach(value, 1)
 
-    def _look_closer(self, event: Any, value: object, *, plain: bool) -> None:  # noqa: ANN401 - as above
+    def _compare_readers(self, event: Any, value: object, *, plain: bool) -> None:  # noqa: ANN401 - as above
+        """What YAML 1.1 readers (libyaml and its ports in Go) and YAML 1.2 readers take for something else."""
         text: str = event.value
-        if event.anchor is not None:
-            self.anchors[event.anchor] = (value, 1 + len(text) // _LONG_TEXT)
+        line = event.start_mark.line + 1
         is_value = not self.stack or self.stack[-1].key is not None or type(self.stack[-1].value) is list
         if plain and is_value and is_ambiguous(text):
             meant = "true" if value else "false"
             self._problem(
                 "warning",
-                event.start_mark.line + 1,
+                line,
                 f"{text} is {meant} to YAML 1.1 readers and text to YAML 1.2 readers: "
                 f"write {meant}, or put it in quotes",
             )
+        raw = self.text[event.start_mark.index : event.end_mark.index]
+        if event.style == '"' and not self.is_json and any(one == "\\/" for one in _ESCAPES.findall(raw)):
+            self._problem("error", line, r"YAML 1.1 readers, kubectl among them, do not know the escape \/")
 
     def _key(self, opened: _Open, value: Any, text: str, event: Any) -> None:  # noqa: ANN401 - as above
         line = event.start_mark.line + 1
@@ -262,6 +271,6 @@ def read_values(text: str) -> Values:
     if len(text) > MAX_BYTES or (not text.isascii() and len(text.encode()) > MAX_BYTES):
         message = f"larger than {MAX_BYTES // 1024 // 1024} MiB"
         return Values([], [], [Problem("error", None, (), message, stops=True)])
-    reader = _Reader()
-    values = list(reader.documents(text))
+    reader = _Reader(text)
+    values = list(reader.documents())
     return Values(values, reader.starts, reader.problems)

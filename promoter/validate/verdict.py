@@ -23,10 +23,13 @@ def blocking(findings: Iterable[Finding], *, strict: bool, since: str = "") -> I
     first = min(errors, key=lambda one: (one.file is None, one.file or "", one.line or 0))
     count = f"{len(errors)} errors" if len(errors) > 1 else "an error"
     new = f" introduced since {since}" if since and not strict else ""
+    shared = first.validator == "blast-radius"
     return InvalidEditError(
         f"validation found {count}{new}, the first: {first.validator}: {first.message}",
         file=first.file,
         line=first.line,
-        next_step="correct what is listed, and run again",
-        reason="blast-radius" if first.validator == "blast-radius" else "invalid",
+        next_step="set the image in the environment's own files; --create adds a kustomize entry"
+        if shared
+        else "correct what is listed, and run again",
+        reason="blast-radius" if shared else "invalid",
     )

@@ -23,8 +23,10 @@ from promoter.config import (
     parse_key_path,
 )
 from promoter.config_grammar import check_author, check_placeholders, repository_path, unsatisfied
+from promoter.config_validate_grammar import KUBERNETES_VERSIONS
 from promoter.errors import ConfigError, PromoterError, UsageError
 from promoter.schema_files import read_schema
+from promoter.validate.kubernetes import bundled_versions
 
 CASES = Path(__file__).parent / "config_cases"
 GOOD = "version: 1\nenvironments:\n  staging: {path: envs/staging}\n"
@@ -332,6 +334,10 @@ def test_the_schema_is_one_and_closed_everywhere() -> None:
         assert part["description"]
         rest = part["additionalProperties"]
         assert rest is False or list(rest) == ["$ref"]
+
+
+def test_the_versions_of_kubernetes_are_those_that_are_bundled() -> None:
+    assert bundled_versions() == KUBERNETES_VERSIONS
 
 
 def test_a_schema_that_was_not_shipped() -> None:

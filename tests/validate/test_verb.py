@@ -161,6 +161,8 @@ def test_one_environment(checkout: Checkout) -> None:
     assert checkout.valid("--env", "production")["environment"] == "production"
     error = checkout.document("--env", "prodution")["error"]
     assert (error["exit"], "did you mean 'production'?" in error["message"]) == (3, True)
+    checkout.write({".promoter.yaml": None})
+    assert checkout.document("--env", "staging")["reason"] == "no-configuration"
 
 
 def test_what_is_left_out(checkout: Checkout) -> None:
@@ -333,6 +335,23 @@ def test_without_kustomize_it_is_a_note_or_required(checkout: Checkout) -> None:
     assert checkout.document("--render", "required")["error"]["exit"] == 9
 
 
+# --- kubeconform ---------------------------------------------------------------------------------
+
+
+def test_kubeconform_is_asked_too_where_it_is(checkout: Checkout) -> None:
+    checkout.commit({STAGING: BAD, PRODUCTION: GOOD})
+    assert any("kubeconform" in note for note in checkout.invalid()["validation"]["notes"])
+    assert checkout.document("--kubeconform", "required")["error"]["exit"] == 9
+    assert checkout.document("--kubeconform-path", "/nowhere")["error"]["exit"] == 9
+    here = str(program("kubeconform"))
+    alone = checkout.invalid("--kubeconform", "off")
+    both = checkout.invalid("--kubeconform", "required", "--kubeconform-path", here)
+    assert {(one[0], one[1], one[3]) for one in _short(both)} == {(STAGING, 5, "spec.replicas")}
+    assert both["validation"]["checked"] == alone["validation"]["checked"] == 2
+    base = repos.git(checkout.path, "rev-parse", "HEAD")
+    checkout.valid("--against", base, "--kubeconform-path", here)
+
+
 # --- commands ------------------------------------------------------------------------------------
 
 COMMAND = CONFIG + "validate: {commands: [{name: policy, run: [check, '{files}']}]}\n"
@@ -409,9 +428,13 @@ def test_text(checkout: Checkout) -> None:
     checkout.write({PRODUCTION: GOOD, STAGING: GOOD, "w.yaml": "apiVersion: a.io/v1\nkind: W\n"})
     good = checkout.run()
     assert (good.code, good.stderr) == (0, "")
-    assert good.stdout == (
-        "no findings in 4 files, 3 documents checked, 1 skipped\nskipped: 1 no schema for a.io/v1/W\n"
-    )
+    note, *rest = good.stdout.splitlines()
+    assert note.startswith("note: the program kubeconform is not on PATH")
+    assert rest == [
+        "",
+        "no findings in 4 files, 3 documents checked, 1 skipped",
+        "skipped: 1 no schema for a.io/v1/W",
+    ]
 
 
 def test_the_hook_of_pre_commit(checkout: Checkout) -> None:
