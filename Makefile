@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PYTEST_ARGS ?=
 # What tests use of tools/programs.py.
-PROGRAMS := gitea npm-packages
+PROGRAMS := gitea npm-packages kubeconform kustomize helm conftest
 
 .PHONY: demo test lint docs lock clean
 

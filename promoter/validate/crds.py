@@ -115,7 +115,9 @@ def _schemas(document: Document) -> Iterator[ImportedSchema]:
     kind = _name(_mapping(spec, "names"), "kind", _KIND)
     shared = _validation(spec.get("validation"))
     # v1 always prunes; v1beta1 does where it says so.
-    prunes = document.api_version != "apiextensions.k8s.io/v1beta1" or spec.get("preserveUnknownFields") is False
+    prunes = (
+        document.api_version != "apiextensions.k8s.io/v1beta1" or spec.get("preserveUnknownFields") is False
+    )
     versions = spec.get("versions") or [{"name": spec.get("version")}]
     if not isinstance(versions, list):
         raise _NotACrdError("spec.versions is no list")
@@ -222,7 +224,9 @@ def _constraints(crd: dict[str, Any]) -> dict[str, Any]:
     """What a node demands of its own value, choices between demands included."""
     schema: dict[str, Any] = {key: crd[key] for key in _SAME if key in crd}
     for limit, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
-        if crd.get(exclusive) is True and limit in schema:  # as in OpenAPI 3.0; JSON Schema has a number there
+        if (
+            crd.get(exclusive) is True and limit in schema
+        ):  # as in OpenAPI 3.0; JSON Schema has a number there
             schema[exclusive] = schema.pop(limit)
     for key in _CHOICES:
         if isinstance(crd.get(key), list):

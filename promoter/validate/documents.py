@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from promoter.validate.model import Severity
     from promoter.yamltext import Node
 
-MAX_PROBLEMS = 100  # findings of one validator in one document; the rest is counted in the last one
-
 Unread = Literal["not YAML or JSON", "a template"]
 
 
@@ -64,7 +62,7 @@ class Document:
 
     @property
     def lacks(self) -> Literal["kind", "apiVersion"] | None:
-        """What keeps it from being a manifest: one that has ``metadata`` and the other, and items of a List."""
+        """What keeps it from being a manifest: one with ``metadata`` and the other, or an item of a List."""
         if not self.steps:
             is_object = isinstance(self.value, dict) and isinstance(self.value.get("metadata"), dict)
             if not is_object or not (self.api_version or self.kind):
@@ -118,41 +116,49 @@ class FileDocuments:
 
     def line(self, number: int, steps: Steps) -> int | None:
         """The line where the last of these steps is taken, or the one nearest to it that the file has."""
-        if number >= len(self._trees):
-            return None
-        node: Node = self._trees[number]
-        line = node.line
-        for step in steps:
-            found = _child(yamltext.resolve(node), step)
-            if found is None:
-                break
-            line, node = found
-        return line
+        if number not in self._trees:  # most documents have nothing wrong with them
+            try:
+                self._trees[number] = yamltext.parse(self.source(number))[:1]
+            except yamltext.YamlTextError:  # the findings say it already
+                self._trees[number] = []
+        line = 1
+        for root in self._trees[number]:
+            line, node = root.line, root
+            for step in steps:
+                found = self._children(yamltext.resolve(node)).get(step)
+                if found is None:
+                    break
+                line, node = found
+        return self.first_line(number) + line - 1
+
+    def _children(self, node: Node) -> dict[str | int, tuple[int, Node]]:
+        """The lines and the nodes one step below a node: where its keys stand, or its items."""
+        children = self._indexed.get(id(node))
+        if children is None:
+            children = self._indexed[id(node)] = _index(node)
+        return children
 
     @cached_property
-    def _trees(self) -> list[Node]:
-        try:
-            return yamltext.parse(self.text)
-        except yamltext.YamlTextError:  # the findings say it already
-            return []
+    def _trees(self) -> dict[int, list[Node]]:
+        return {}
+
+    @cached_property
+    def _indexed(self) -> dict[int, dict[str | int, tuple[int, Node]]]:
+        return {}  # by the identities of nodes in the trees, which live as long
 
 
-def _child(node: Node, step: str | int) -> tuple[int, Node] | None:
-    """The line and the node of one step: where the key stands, or the item."""
+def _index(node: Node) -> dict[str | int, tuple[int, Node]]:
     if isinstance(node, yamltext.Sequence):
-        inside = isinstance(step, int) and step < len(node.items)
-        return (node.items[int(step)].line, node.items[int(step)]) if inside else None
-    if not isinstance(node, yamltext.Mapping):
-        return None
-    found = None
-    for key, value in node.pairs:  # of a key that stands twice the last one is read
-        name = yamltext.resolve(key)
-        if isinstance(name, yamltext.Scalar) and name.value == step:
-            found = (key.line, value)
-    if found is not None:
-        return found
-    merged = yamltext.get(node, str(step))
-    return (merged.line, merged) if merged is not None else None
+        return {number: (item.line, item) for number, item in enumerate(node.items)}
+    children: dict[str | int, tuple[int, Node]] = {}
+    if isinstance(node, yamltext.Mapping):
+        for name, value in reversed(list(yamltext.entries(node))):  # merged ones come last, and lose
+            children[name] = (value.line, value)
+        for key, value in node.pairs:  # of a key that stands twice the last one is read
+            name = yamltext.resolve(key)
+            if isinstance(name, yamltext.Scalar):
+                children[name.value] = (key.line, value)
+    return children
 
 
 def _dotted(steps: Sequence[str | int]) -> str:

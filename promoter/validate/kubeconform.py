@@ -70,7 +70,8 @@ def find_kubeconform(
     path = Path(given).absolute() if given else find_program(NAME, environ)
     if path is not None and not given and checkout is not None and path.resolve().is_relative_to(checkout):
         path = None
-    problem, reason, notes = "", f"{NAME}-absent", ()
+    problem, reason = "", f"{NAME}-absent"
+    notes: tuple[str, ...] = ()
     if path is None or not path.is_file():
         problem = f"the program {given or NAME} is not {'there' if given else 'on PATH'}"
     else:
@@ -100,9 +101,10 @@ def _version(path: Path, environ: Mapping[str, str], deadline: Deadline) -> str:
 
 
 class KubeconformValidator:
-    """Runs kubeconform over all files at once. ``locations`` are further ``-schema-location`` of the caller's.
+    """Runs kubeconform over all files at once.
 
-    ``skip`` are kinds, ``ignore`` globs on paths, as for the embedded validator.
+    ``locations`` are further ``-schema-location`` of the caller's; ``skip`` are kinds and
+    ``ignore`` globs on paths, as for the embedded validator.
     """
 
     name = NAME

@@ -22,7 +22,9 @@ _GROUPS = ("'anyOf' failed", "'oneOf' failed", "'allOf' failed", "'not' failed")
 _UNKNOWN = re.compile(r"additional properties (.+) not allowed\Z", re.DOTALL)
 _VALUE = re.compile(r"\A'.*' (?=(?:does not match pattern|is not valid) )", re.DOTALL)
 _YAML_LINE = re.compile(r"(?:yaml: )?line (\d+): (.+)")
-_GO_FIELD = re.compile(r"cannot unmarshal (\w+) into Go struct field \.(\w+(?:\.\w+)*) of type (struct|string)")
+_GO_FIELD = re.compile(
+    r"cannot unmarshal (\w+) into Go struct field \.(\w+(?:\.\w+)*) of type (struct|string)"
+)
 _NO_SCHEMA = "could not find schema for "
 
 

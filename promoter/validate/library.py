@@ -33,7 +33,7 @@ OWN_FILE = ".promoter.yaml"
 
 @dataclass(frozen=True)
 class LoadedSchema:
-    """A schema of the repository and the documents it is for, as in ``UserSchema``; ``path`` is where it stands."""
+    """A schema of the repository, by its path, and the documents it is for, as in ``UserSchema``."""
 
     path: str
     content: bytes

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from promoter.outcome import Validation
 from promoter.validate.commands import Machine
-from promoter.validate.model import Report, SourceFile, introduced
+from promoter.validate.model import Report, SourceFile
 from promoter.validate.program import scratch_directory
 from promoter.validate.render import RenderResult, RenderSettings, render_edit
-from promoter.validate.run import Cache, Files, merged, validate_files, without_repeats
+from promoter.validate.run import Cache, Files, compare, merged, settings_for
 from promoter.validate.scratch import Programs, Rendered
 from promoter.validate.tree import EditedTree, SnapshotTree
 
@@ -58,27 +58,16 @@ class EditValidator:
         after_tree = EditedTree(tree, {path: after for path, (_, after) in edits.items()})
         before = [SourceFile(path, old) for path, (old, _) in edits.items()]
         after = [SourceFile(path, new) for path, (_, new) in edits.items()]
-        allowed = self.asked.allow_commands
-        was = validate_files(
+        report, findings = compare(
             settings,
             Files(before, tree, before, rendered.rendered_before),
-            machine,
-            allow_commands=allowed,
-            cache=self._reports,
-        )
-        now = validate_files(
-            settings,
             Files(after, after_tree, after, rendered.rendered_after),
+            rendered.findings,
             machine,
-            allow_commands=allowed,
+            allow_commands=self.asked.allow_commands,
             cache=self._reports,
         )
-        found = introduced(was.findings, now.findings)
-        of_renders = {file.path for file in rendered.rendered_after}
-        sources = [one for one in found if one.file not in of_renders]
-        others = [one for one in found if one.file in of_renders]
-        findings = (*sources, *rendered.findings, *without_repeats(sources, others))
-        report = merged([now, Report(notes=rendered.notes)])
+        report = merged([report, Report(notes=rendered.notes)])
         looked = Validation(len(edits), report.checked, report.skipped, report.notes, snapshot.base)
         return Checked(findings, looked, rendered.diff)
 
@@ -101,13 +90,3 @@ class EditValidator:
                 machine.deadline,
                 self._renders,
             )
-
-
-def settings_for(settings: ValidateSettings, asked: ValidateOptions) -> ValidateSettings:
-    """The configuration's settings, but for what the caller says."""
-    return replace(
-        settings,
-        kubernetes=asked.kubernetes or settings.kubernetes,
-        kubeconform=asked.kubeconform or settings.kubeconform,
-        render=asked.render or settings.render,
-    )

@@ -1,7 +1,7 @@
 """Which kustomizations and charts may lead to a changed file, told by their text. Pure.
 
 A repository may hold thousands of them, and only a few are on the way to what an edit changes:
-only these are parsed. Too many are named rather than one too few.
+only these are parsed. Whatever looks like a path counts; too many are named rather than one too few.
 """
 
 from __future__ import annotations
@@ -18,11 +18,10 @@ if TYPE_CHECKING:
 
     from promoter.validate.listing import Listing
 
-_NAME = re.compile(rb"[A-Za-z0-9._-]+")
-# A path that ends in `..` does not tell the name of what it means.
-_UPWARD = re.compile(rb"\.\./?(?![A-Za-z0-9_./-])")
-# Escapes hide names, and the configurations of plugins name files in turn.
-_UNCLEAR = (b"\\", b"\0", b"generators", b"transformers", b"validators")
+_PATH = re.compile(r"[A-Za-z0-9._/+@~-]+")
+# Escapes hide names, the configurations of plugins name files in turn, and a chart's home its charts.
+_UNCLEAR = (b"\\", b"\0", b"generators", b"transformers", b"validators", b"elm")
+_LOCAL = "file://"
 
 
 def leading_to(changed: Iterable[str], leads: Mapping[str, bytes], listing: Listing) -> frozenset[str]:
@@ -30,20 +29,20 @@ def leading_to(changed: Iterable[str], leads: Mapping[str, bytes], listing: List
 
     The changed ones among them are there too.
     """
-    naming: dict[bytes, list[str]] = defaultdict(list)
+    naming: dict[str, list[str]] = defaultdict(list)
     waiting = list(changed)
     for path, content in leads.items():
-        for name in set(_NAME.findall(content)):
-            naming[name].append(path)
-        if any(text in content for text in _UNCLEAR) or _UPWARD.search(content):
+        if any(text in content for text in _UNCLEAR):
             waiting.append(path)
+        for one in _meant(path, content):
+            naming[one].append(path)
     found: set[str] = set()
     seen = set(waiting)
     while waiting:
         file = waiting.pop()
         if file in leads:
             found.add(file)
-        further = [one for name in _names(file) for one in _naming(name, naming, leads)]
+        further = [one for target in _targets(file) for one in _naming(target, naming, leads)]
         for one in (*further, *_charts_above(file, listing)):
             if one not in seen:
                 seen.add(one)
@@ -51,20 +50,30 @@ def leading_to(changed: Iterable[str], leads: Mapping[str, bytes], listing: List
     return frozenset(found)
 
 
-def _names(file: str) -> list[str]:
-    """What a text that means the file has in it: its name, or that of the directory that it stands for."""
+def _meant(path: str, content: bytes) -> set[str]:
+    """Everything in a text that looks like a path, as a path in the repository."""
+    here = posixpath.dirname(path)
+    text = content.decode("utf-8", "surrogateescape").replace(_LOCAL, " ")
+    return {_normal(f"{here}/{written}" if here else written) for written in set(_PATH.findall(text))}
+
+
+def _normal(path: str) -> str:
+    if "./" in path or "//" in path or path.endswith(("/", "/.", "/..")) or path in (".", ".."):
+        path = posixpath.normpath(path)
+    return "" if path == "." else path
+
+
+def _targets(file: str) -> list[str]:
+    """By which paths a file is meant: its own, or that of the directory that it stands for."""
     directory, name = posixpath.split(file)
-    stands_for_directory = name in (*KUSTOMIZATIONS, CHART, REQUIREMENTS)
-    return [name, *([posixpath.basename(directory)] if stands_for_directory and directory else [])]
+    stands_for_directory = name in KUSTOMIZATIONS or name in (CHART, REQUIREMENTS)
+    return [file, directory] if stands_for_directory else [file]
 
 
-def _naming(name: str, naming: Mapping[bytes, list[str]], leads: Mapping[str, bytes]) -> Iterable[str]:
-    raw = name.encode("utf-8", "surrogateescape")
-    if _NAME.fullmatch(raw):
-        return naming.get(raw, ())
-    if any(character.isspace() for character in name):
-        return leads  # it may be written over two lines
-    return [path for path, content in leads.items() if raw in content]
+def _naming(target: str, naming: Mapping[str, list[str]], leads: Mapping[str, bytes]) -> Iterable[str]:
+    if target and not _PATH.fullmatch(target):
+        return leads  # who knows how it is written
+    return naming.get(target, ())
 
 
 def _charts_above(file: str, listing: Listing) -> list[str]:

@@ -1,31 +1,23 @@
 """Render environments before and after an edit, with kustomize and Helm, in a scratch directory.
 
-``render_edit`` closes over the environments' files, renders what the edit touches, compares,
-and leaves the decisions to ``blast_radius``. What agents would deploy by objects that a render
-holds (a HelmRelease that a kustomization patches) is rendered in turn.
+``render_edit`` closes over the environments' files, has ``compare`` render what the edit touches,
+and leaves the decisions on other environments to ``blast_radius``.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from promoter import paths
-from promoter.validate import agents
 from promoter.validate.blast_radius import Comparison, Plain, judge
-from promoter.validate.closure import close, explore
+from promoter.validate.closure import close, same_links
+from promoter.validate.compare import Run, Side, Work, documents_of
 from promoter.validate.limited import Limits
 from promoter.validate.model import Finding
 from promoter.validate.rendered_diff import capped, source_files, unified
-from promoter.validate.rendered_documents import (
-    STABLE,
-    RenderedDocument,
-    UnreadableRenderError,
-    changed,
-    split,
-    unstable,
-)
-from promoter.validate.renderer import Order, Renderer
+from promoter.validate.rendered_documents import UnreadableRenderError
+from promoter.validate.renderer import Renderer
 from promoter.validate.tree import EditedTree
 
 if TYPE_CHECKING:
@@ -34,10 +26,7 @@ if TYPE_CHECKING:
 
     from promoter.config import Environment
     from promoter.deadline import Deadline
-    from promoter.validate.closure import Closure, Look, Reach
     from promoter.validate.model import SourceFile
-    from promoter.validate.rendered_documents import Pair, Unstable
-    from promoter.validate.roots import Root
     from promoter.validate.scratch import Programs, Rendered
     from promoter.validate.tree import Tree
 
@@ -78,41 +67,6 @@ class RenderResult:
     diff: str = ""
 
 
-@dataclass(frozen=True)
-class _Work:
-    """A root to compare, as it is before and after, for one environment."""
-
-    environment: str
-    before: Root | None
-    after: Root | None
-    chains: Mapping[str, tuple[str, ...]]
-
-    @property
-    def label(self) -> str:
-        root = self.after or self.before
-        return root.label if root is not None else ""
-
-    @property
-    def plain(self) -> bool:
-        """Whether its files are deployed as they stand."""
-        root = self.after or self.before
-        return root is not None and root.tool == "files"
-
-    @property
-    def to_render(self) -> tuple[Root | None, Root | None]:
-        """What there is to render before and after."""
-        return (None, None) if self.plain else (self.before, self.after)
-
-
-@dataclass(frozen=True)
-class _Side:
-    """One state of the repository: its environments' closures, and the look that found them."""
-
-    tree: Tree
-    closures: Mapping[str, Closure]
-    look: Look
-
-
 def render_edit(
     tree: Tree,
     environments: Sequence[Environment],
@@ -135,9 +89,9 @@ def render_edit(
     if settings.render == "off" or not changes:
         return RenderResult()
     before, after = _sides(tree, environments, frozenset(intended), changes, settings)
-    run = _Run(before, after, frozenset(changes), Renderer(settings, deadline, cache), settings)
+    run = Run(before, after, frozenset(changes), Renderer(settings, deadline, cache))
     plain: list[Plain] = []
-    work: list[_Work] = []
+    work: list[Work] = []
     for environment in environments:
         found, deployed = run.touched(environment.name)
         work += found
@@ -160,10 +114,10 @@ def render_environments(
     if settings.render == "off":
         return RenderResult()
     closures, look = close(tree, environments, lambda _: True, settings.repository)
-    side = _Side(tree, closures, look)
-    run = _Run(side, side, frozenset(), Renderer(settings, deadline, cache), settings)
+    side = Side(tree, closures, look)
+    run = Run(side, side, frozenset(), Renderer(settings, deadline, cache))
     work = [
-        _Work(environment.name, None, root, {})
+        Work(environment.name, None, root, {})
         for environment in environments
         for root in closures[environment.name].roots.values()
     ]
@@ -181,7 +135,7 @@ def _sides(
     intended: frozenset[str],
     changes: Mapping[str, tuple[bytes | None, bytes | None]],
     settings: RenderSettings,
-) -> tuple[_Side, _Side]:
+) -> tuple[Side, Side]:
     own = tuple(path for one in environments if one.name in intended for path in one.paths)
     # To find the objects of agents every manifest of an environment is read. That is worth it for
     # others where the edit leaves the intended environments' own paths.
@@ -191,180 +145,13 @@ def _sides(
         return far or name in intended
 
     closures, look = close(tree, environments, deep, settings.repository, changes)
-    before = _Side(tree, closures, look)
+    before = Side(tree, closures, look)
     edited = EditedTree(tree, {path: new for path, (_, new) in changes.items()})
+    if same_links(changes, look):
+        written = {path: new for path, (_, new) in changes.items() if new is not None}
+        return before, Side(edited, closures, replace(look, contents={**look.contents, **written}))
     closures, look = close(edited, environments, deep, settings.repository, changes, look)
-    return before, _Side(edited, closures, look)
-
-
-class _Run:
-    """What is compared, and with which effects."""
-
-    def __init__(
-        self,
-        before: _Side,
-        after: _Side,
-        changed_files: frozenset[str],
-        renderer: Renderer,
-        settings: RenderSettings,
-    ) -> None:
-        self.sides = (before, after)
-        self.changed_files = changed_files
-        self.renderer = renderer
-        self.settings = settings
-
-    def touched(self, environment: str) -> tuple[list[_Work], list[Plain]]:
-        """The roots of an environment that the edit may change, and changed files that it deploys plain."""
-        closures = [side.closures[environment] for side in self.sides]
-        touched = {file for closure in closures for file in closure.reach.came} & self.changed_files
-        if not touched:
-            return [], []
-        work = self._work(environment, closures[0].roots, closures[1].roots)
-        plain = [
-            Plain(environment, file, closure.reach.chain(file))
-            for file in sorted(touched)
-            for closure in closures[-1:]
-            if any(file in one.plain for one in closures)
-        ]
-        return work, plain
-
-    def _work(
-        self,
-        environment: str,
-        before: Mapping[str, Root],
-        after: Mapping[str, Root],
-        defined_by: Mapping[str, tuple[str, ...]] | None = None,
-    ) -> list[_Work]:
-        """Those roots whose files change, or that the changed files of ``defined_by`` define anew."""
-        work = []
-        for label in dict.fromkeys([*before, *after]):
-            roots = before.get(label), after.get(label)
-            reaches = [self._reach(root, side) for root, side in zip(roots, self.sides, strict=True)]
-            chains = {
-                file: reach.chain(file)
-                for reach in reaches
-                for file in sorted(self.changed_files & reach.came.keys())
-            }
-            if defined_by is not None and roots[0] != roots[1]:
-                chains = {**defined_by, **chains}
-            if chains:
-                work.append(_Work(environment, *roots, chains))
-        return work
-
-    def _reach(self, root: Root | None, side: _Side) -> Reach:
-        """The file that tells of a root, and everything that this one leads to."""
-        if root is None:
-            return explore([], side.look)
-        reach = explore([(lead, root.named_by) for lead in root.leads(side.look.listing)], side.look)
-        reach.came.setdefault(root.named_by, None)
-        return reach
-
-    # --- comparing ---------------------------------------------------------------------------
-
-    def compare_all(self, work: Sequence[_Work]) -> list[Comparison]:
-        """Compare roots, then what agents would deploy by the objects in their renders, and so on."""
-        comparisons: list[Comparison] = []
-        known: set[tuple[str, str]] = set()
-        while work:
-            new = [one for one in work if (one.environment, one.label) not in known]
-            known |= {(one.environment, one.label) for one in new}
-            compared = self._compare(new)
-            comparisons += compared
-            work = [
-                further
-                for one, result in zip(new, compared, strict=True)
-                for further in self._within(one, result)
-            ]
-        return comparisons
-
-    def _compare(self, work: Sequence[_Work]) -> list[Comparison]:
-        rendered = self._rendered(work, again=0)
-        differences = [_differences(*both) for both in rendered]
-        unlike = [
-            number
-            for number, (pairs, _, _) in enumerate(differences)
-            if pairs and self._may_vary(work[number])
-        ]
-        second = self._rendered([work[number] for number in unlike], again=1)
-        for number, both in zip(unlike, second, strict=True):
-            differences[number] = _masked_differences(rendered[number], both)
-        return [
-            Comparison(one.environment, one.label, one.chains, before, after, pairs, mask, problem, one.plain)
-            for one, (before, after), (pairs, mask, problem) in zip(work, rendered, differences, strict=True)
-        ]
-
-    def _rendered(self, work: Sequence[_Work], again: int) -> list[tuple[Rendered | None, Rendered | None]]:
-        orders = [
-            Order(root, side.tree, side.look, again)
-            for one in work
-            for root, side in zip(one.to_render, self.sides, strict=True)
-            if root is not None
-        ]
-        results = iter(self.renderer.render(orders))
-        return [(next(results) if old else None, next(results) if new else None)
-                for old, new in (one.to_render for one in work)]  # fmt: skip
-
-    def _may_vary(self, work: _Work) -> bool:
-        """Whether two renders of the same may differ: where Helm has a hand in it."""
-        for root, side in zip((work.before, work.after), self.sides, strict=True):
-            if root is not None and (root.tool == "helm" or self._reach(root, side).charts):
-                return True
-        return False
-
-    def _within(self, work: _Work, result: Comparison) -> list[_Work]:
-        """What agents deploy by the objects that a root consists of."""
-        found = []
-        for root, rendered, side in zip(
-            (work.before, work.after), (result.before, result.after), self.sides, strict=True
-        ):
-            roots: list[Root] = []
-            if rendered is not None and rendered.text is not None and root is not None:
-                path = root.named_by
-                text = rendered.text.encode("utf-8")
-                roots = agents.roots_in(path, text, side.look.listing, side.look.repository)
-            elif root is not None:
-                roots = self._reach(root, side).roots  # what its files themselves tell
-            found.append({one.label: one for one in roots})
-        if not work.chains:
-            return [_Work(work.environment, None, root, {}) for root in found[1].values()]
-        before, after = found
-        return self._work(work.environment, before, after, work.chains)
-
-
-def _differences(
-    before: Rendered | None, after: Rendered | None
-) -> tuple[Sequence[Pair], Unstable | None, str | None]:
-    try:
-        old, new = _documents(before), _documents(after)
-    except UnreadableRenderError as error:
-        return (), None, f"what is rendered cannot be read: {error}"
-    if old is None or new is None:
-        return (), None, None
-    if before is not None and after is not None and before.text == after.text:
-        return (), None, None
-    return changed(old, new), STABLE, None
-
-
-def _masked_differences(
-    first: tuple[Rendered | None, Rendered | None], second: tuple[Rendered | None, Rendered | None]
-) -> tuple[Sequence[Pair], Unstable | None, str | None]:
-    """The same, with what differs between two renders of one side masked."""
-    try:
-        twice = [(_documents(one), _documents(other)) for one, other in zip(first, second, strict=True)]
-    except UnreadableRenderError as error:
-        return (), None, f"what is rendered cannot be read: {error}"
-    known = [(one, other) for one, other in twice if one is not None and other is not None]
-    if len(known) < len(twice):
-        return (), None, "a second render of it fails"
-    mask = unstable(known)
-    return changed(known[0][0], known[1][0], mask), mask, None
-
-
-def _documents(rendered: Rendered | None) -> list[RenderedDocument] | None:
-    """The documents: none of a root that is not there, None where it could not be rendered."""
-    if rendered is None:
-        return []
-    return split(rendered.text) if rendered.text is not None else None
+    return before, Side(edited, closures, look)
 
 
 # --- conclusions ----------------------------------------------------------------------------------
@@ -418,7 +205,7 @@ def _of_intended(one: Comparison, *, required: bool) -> tuple[list[Finding], lis
 
 def _files(label: str, rendered: Rendered | None) -> list[SourceFile]:
     try:
-        return list(source_files(label, _documents(rendered) or []))
+        return list(source_files(label, documents_of(rendered) or []))
     except UnreadableRenderError:
         return []
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from promoter.git.door import machine_failure
-from promoter.validate.closure import explore
 from promoter.validate.limited import run_all
+from promoter.validate.reach import explore
 from promoter.validate.scratch import (
     MOST_BYTES,
     Rendered,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from promoter.deadline import Deadline
-    from promoter.validate.closure import Look, Reach
+    from promoter.validate.reach import Look, Reach
     from promoter.validate.render import RenderSettings
     from promoter.validate.roots import Root
     from promoter.validate.tree import Tree

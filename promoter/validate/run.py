@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from promoter.validate.commands import Inputs, run_commands
 from promoter.validate.kubeconform import KubeconformValidator, Program, find_kubeconform
 from promoter.validate.library import Library, load_schemas
-from promoter.validate.model import Report
+from promoter.validate.model import Report, introduced
 from promoter.validate.schema import SchemaValidator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from promoter.config import ValidateSettings
+    from promoter.options import ValidateOptions
     from promoter.validate.commands import Machine
     from promoter.validate.model import Finding, SourceFile
     from promoter.validate.tree import Tree
@@ -37,6 +38,16 @@ class Files:
     tree: Tree
     changed: Sequence[SourceFile] = ()
     rendered: Sequence[SourceFile] = ()
+
+
+def settings_for(settings: ValidateSettings, asked: ValidateOptions) -> ValidateSettings:
+    """The configuration's settings, but for what the caller says."""
+    return replace(
+        settings,
+        kubernetes=asked.kubernetes or settings.kubernetes,
+        kubeconform=asked.kubeconform or settings.kubeconform,
+        render=asked.render or settings.render,
+    )
 
 
 def validate_files(
@@ -89,6 +100,31 @@ def _second_opinion(first: Report, second: Report) -> Report:
     told = {(finding.file, finding.path, finding.message) for finding in first.findings}
     added = (one for one in second.findings if (one.file, one.path, one.message) not in told)
     return Report(findings=tuple(added), notes=second.notes)
+
+
+def compare(
+    settings: ValidateSettings,
+    before: Files | None,
+    now: Files,
+    of_renders: Sequence[Finding],
+    machine: Machine,
+    *,
+    allow_commands: bool,
+    cache: Cache | None = None,
+) -> tuple[Report, tuple[Finding, ...]]:
+    """What is found ``now``, with what was found ``before`` marked as old; and the report that counts.
+
+    ``of_renders`` are the findings of rendering itself, marked already. Raises as `validate_files`.
+    """
+    report = validate_files(settings, now, machine, allow_commands=allow_commands, cache=cache)
+    found = report.findings
+    if before is not None:
+        was = validate_files(settings, before, machine, allow_commands=allow_commands, cache=cache)
+        found = introduced(was.findings, found)
+    rendered = {file.path for file in now.rendered}
+    sources = [finding for finding in found if finding.file not in rendered]
+    others = [finding for finding in found if finding.file in rendered]
+    return report, (*sources, *of_renders, *without_repeats(sources, others))
 
 
 def merged(reports: Iterable[Report]) -> Report:

@@ -23,6 +23,12 @@ _SMALL = re.compile(r"(?:0|[1-9][0-9]{0,17})\Z")
 _MAYBE_NOT_TEXT = frozenset("+-.0123456789yYnNtTfFoO~")
 _LONGEST_NUMBER = 400
 _TAG = "tag:yaml.org,2002:"
+_FITS: dict[str, tuple[type, ...]] = {
+    "int": (int,),
+    "float": (int, float),
+    "bool": (bool,),
+    "null": (type(None),),
+}
 
 Plain = str | int | float | bool | None
 
@@ -79,7 +85,7 @@ def tagged_value(text: str, tag: str) -> Plain:
             return base64.b64decode("".join(text.split()), validate=True).decode("utf-8", "replace")
         except binascii.Error:
             raise ScalarError("a !!binary value is not base64") from None
-    fits = {"int": int, "float": (int, float), "bool": bool, "null": type(None)}.get(kind)
+    fits = _FITS.get(kind)
     if fits is None:
         return text  # !!str, !!timestamp, and tags of other programs
     value = plain_value(text)

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from promoter.validate.model import SourceFile
 
 NAME = "schema"
-MAX_FINDINGS = 100  # of one document
 
 
 class SchemaValidator:
@@ -45,7 +44,8 @@ class SchemaValidator:
             else:
                 run.file(read_file(file))
         notes = tuple(
-            f"{path} is a schema for no kind: it says none, and its path none" for path in self._library.helpers
+            f"{path} is a schema for no kind: it says none, and its path none"
+            for path in self._library.helpers
         )
         return Report(tuple(run.findings), run.checked, tuple(sorted(run.skipped.items())), notes)
 
@@ -68,12 +68,11 @@ class _Run:
         if file.path == OWN_FILE:
             by_name.append(self.library.own_file())
         for document in file.documents:
-            found = sorted(self._document(file, document, by_name), key=_place)
-            self.findings += found[:MAX_FINDINGS]
+            self.findings += sorted(self._document(file, document, by_name), key=_place)
 
     def _document(self, file: FileDocuments, document: Document, by_name: list[Check]) -> Iterator[Finding]:
-        for check in by_name:
-            yield from _findings(file, document, check)
+        for one in by_name:
+            yield from _findings(file, document, one)
         reason = why_skipped(file.path, document, self.skip)
         if reason is not None:
             if by_name:
@@ -86,7 +85,9 @@ class _Run:
             return
         if document.is_list:  # whose items could not be had
             self.checked += 1
-            yield file.finding(NAME, document, ("items",), f"got {type_name(document.value['items'])}, want array")
+            yield file.finding(
+                NAME, document, ("items",), f"got {type_name(document.value['items'])}, want array"
+            )
             return
         kind = kind_of(file.path, document) or ""
         check = self.library.for_kind(kind)

@@ -22,7 +22,7 @@ from promoter.validate.program import find_program
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from promoter.validate.closure import Look, Reach
+    from promoter.validate.reach import Look, Reach
     from promoter.validate.roots import Root
 
 MOST_BYTES = 128 << 20  # of the files that one root is made from

@@ -65,7 +65,7 @@ class _Open:
 
     __slots__ = ("anchor", "key", "key_line", "line", "merged", "texts", "value", "weight")
 
-    def __init__(self, value: dict[str, Any] | list[Any], anchor: str | None, line: int) -> None:
+    def __init__(self, value: Any, anchor: str | None, line: int) -> None:  # noqa: ANN401 - a dict or a list
         self.value = value
         self.anchor = anchor
         self.line = line
@@ -101,7 +101,9 @@ class _Reader:
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
             problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "not YAML"
-            self._problem("error", mark.line + 1 if mark is not None else None, f"not YAML: {problem}", stops=True)
+            self._problem(
+                "error", mark.line + 1 if mark is not None else None, f"not YAML: {problem}", stops=True
+            )
         except _StopError as stop:
             self._problem("error", stop.line, stop.message, stops=True)
 
@@ -154,10 +156,11 @@ class _Reader:
             else:
                 self._key(opened, value, text, event)
             return None
-        return self._attach(value, 1)
+        self._attach(value, 1)
+        return None
 
     def _compare_readers(self, event: Any, value: object, *, plain: bool) -> None:  # noqa: ANN401 - as above
-        """What YAML 1.1 readers (libyaml and its ports in Go) and YAML 1.2 readers take for something else."""
+        """What YAML 1.1 readers (libyaml and its ports in Go) and YAML 1.2 readers do not take alike."""
         text: str = event.value
         line = event.start_mark.line + 1
         is_value = not self.stack or self.stack[-1].key is not None or type(self.stack[-1].value) is list
@@ -209,7 +212,8 @@ class _Reader:
             self.anchors[opened.anchor] = (opened.value, opened.weight)
         if not self.stack:
             return (opened.value,)
-        return self._attach(opened.value, opened.weight)
+        self._attach(opened.value, opened.weight)
+        return None
 
     def _alias(self, event: Any) -> tuple[object] | None:  # noqa: ANN401 - as above
         line = event.start_mark.line + 1
@@ -227,9 +231,11 @@ class _Reader:
                 raise _StopError("a key is not a scalar", line)
             self._key(opened, value, str(value), event)
             return None
-        return self._attach(value, weight)
+        self._attach(value, weight)
+        return None
 
     def _attach(self, value: object, weight: int) -> None:
+        """Put a finished value into the innermost collection."""
         opened = self.stack[-1]
         opened.weight += weight
         if type(opened.value) is list:
@@ -239,7 +245,7 @@ class _Reader:
         if key is _MERGE:
             self._merge(opened, value)
         else:
-            opened.value[key] = value  # type: ignore[index]  # a key waits in mappings only
+            opened.value[key] = value
 
     def _merge(self, opened: _Open, value: object) -> None:
         sources = value if isinstance(value, list) else [value]

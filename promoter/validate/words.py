@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from difflib import get_close_matches
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 # jsonschema_rs's ValidationError; what its ``kind`` has besides ``name`` depends on the keyword.
 _Error = Any
 
+MOST = 100
 _MOST_NAMES = 12
+_LONGEST_NAME = 80
 
 
 class Mistake(NamedTuple):
@@ -29,9 +32,9 @@ class Mistake(NamedTuple):
 
 
 def mistakes(errors: Iterable[_Error], schema: Any) -> list[Mistake]:  # noqa: ANN401 - JSON
-    """The mistakes behind errors, each once, in the order of the engine."""
+    """The mistakes behind errors, each once, in the order of the engine; of very many the first."""
     found = (mistake for error in errors for mistake in _mistakes(error, schema))
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(islice(found, MOST)))
 
 
 def _mistakes(error: _Error, schema: Any) -> Iterator[Mistake]:  # noqa: ANN401 - as above
@@ -41,7 +44,8 @@ def _mistakes(error: _Error, schema: Any) -> Iterator[Mistake]:  # noqa: ANN401 
         known = _known_properties(error, schema)
         for name in error.kind.unexpected:
             hint = _did_you_mean(name, known)
-            yield Mistake((*steps, name), keyword, f"additional properties {name!r} not allowed{hint}")
+            shown = repr(name[:_LONGEST_NAME])
+            yield Mistake((*steps, name), keyword, f"additional properties {shown} not allowed{hint}")
     elif keyword in ("oneOf", "anyOf"):
         yield from _collapsed(error, steps, schema)
     else:
@@ -136,7 +140,9 @@ def _collapsed(error: _Error, steps: Steps, schema: Any) -> Iterator[Mistake]:  
 
 def _mistyped(branch: Sequence[_Error], steps: Steps) -> list[str] | None:
     """The types that a branch wants where it fails for the type of the whole value alone."""
-    first = next((one for one in branch if one.kind.name == "type" and tuple(one.instance_path) == steps), None)
+    first = next(
+        (one for one in branch if one.kind.name == "type" and tuple(one.instance_path) == steps), None
+    )
     return _types(first) if first is not None else None
 
 
@@ -152,5 +158,7 @@ def _known_properties(error: _Error, schema: Any) -> list[str]:  # noqa: ANN401 
 
 
 def _did_you_mean(name: str, known: Sequence[str]) -> str:
+    if len(name) > _LONGEST_NAME:
+        return ""
     close = get_close_matches(name, known, n=1, cutoff=0.75)
     return f"; did you mean {close[0]!r}?" if close else ""

@@ -73,10 +73,6 @@ LATER_OPTIONS = [
     ["--lift-hold"],
     ["--require-image"],
     ["--build-metadata", "file"],
-    ["--allow-commands"],
-    ["--kubernetes", "1.33"],
-    ["--kubeconform", "off"],
-    ["--render", "off"],
 ]
 
 
@@ -169,7 +165,6 @@ def test_a_wrong_configuration(bench: Bench, config: str, line: int, says: str) 
         ("max-changes", "20"),
         ("require-checks", "[ci/test]"),
         ("allow-override", "false"),
-        ("helm", "[]"),
     ],
 )
 def test_a_key_of_a_later_release_in_an_environment(bench: Bench, key: str, value: str) -> None:
@@ -181,7 +176,6 @@ def test_a_key_of_a_later_release_in_an_environment(bench: Bench, key: str, valu
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("validate: {kubernetes: '1.33'}", "validate"),
         ("images: [{match: '*', allow: '^v'}]", "allow"),
         ("images: [{match: '*', source-branch: main}]", "source-branch"),
         ("images: [{match: '*', platforms: [linux/amd64]}]", "platforms"),

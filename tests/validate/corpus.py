@@ -7,18 +7,29 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from promoter.validate import kubernetes
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 VERSION = "1.33"
 DATA = Path(__file__).parent / "agreement"
 # Generated for each kind that people write; what they hold is written by clients alone.
-NOT_WRITTEN = ("DeleteOptions", "Status", "WatchEvent", "Review", "Scale", "APIGroup", "APIVersions", "Eviction")
+NOT_WRITTEN = (
+    "DeleteOptions",
+    "Status",
+    "WatchEvent",
+    "Review",
+    "Scale",
+    "APIGroup",
+    "APIVersions",
+    "Eviction",
+)
 
 
 def corpus() -> dict[str, str]:
@@ -88,7 +99,9 @@ _ABSENT = object()
 
 
 def _places(value: Any, steps: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    children = (
+        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    )
     for step, child in children:
         yield (*steps, step)
         yield from _places(child, (*steps, step))
@@ -139,7 +152,9 @@ def _example(schema: dict[str, Any], definitions: dict[str, Any], depth: int) ->
         case "object":
             fields = schema.get("properties", {})
             wanted = fields if depth < 4 else schema.get("required", ())
-            made = {name: _example(fields[name], definitions, depth + 1) for name in wanted if name != "status"}
+            made = {
+                name: _example(fields[name], definitions, depth + 1) for name in wanted if name != "status"
+            }
             others = schema.get("additionalProperties")
             return made | ({"key": _example(others, definitions, depth + 1)} if others and depth < 6 else {})
         case "array":

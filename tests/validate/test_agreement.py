@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jsonschema
 import pytest
@@ -23,6 +22,9 @@ from promoter.validate.model import Report, SourceFile
 from promoter.validate.schema import SchemaValidator
 from tests.support.programs import program
 from tests.validate.corpus import DATA, VERSION, corpus
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 pytestmark = pytest.mark.xdist_group("agreement")
 
@@ -83,7 +85,9 @@ def _verdicts(resources: list[dict[str, Any]]) -> dict[str, str]:
     said: dict[str, set[str]] = {}
     for one in resources:
         missing = one["msg"].startswith("could not find schema for ")
-        meant = {"statusValid": "valid", "statusInvalid": "invalid", "": "empty"}.get(one["status"], "invalid")
+        meant = {"statusValid": "valid", "statusInvalid": "invalid", "": "empty"}.get(
+            one["status"], "invalid"
+        )
         said.setdefault(Path(one["filename"]).name, set()).add("no schema" if missing else meant)
     order = ("invalid", "no schema", "valid", "empty")
     return {name: next(verdict for verdict in order if verdict in all_) for name, all_ in said.items()}
@@ -118,7 +122,7 @@ def test_the_same_verdict_on_every_manifest(bench: Bench) -> None:
 
 
 def test_the_same_places_in_every_manifest(bench: Bench, tmp_path: Path) -> None:
-    """What breaks a schema is found at the same paths and lines; of YAML mistakes kubeconform tells the first."""
+    """What breaks a schema is found at the same lines; of mistakes in YAML kubeconform tells the first."""
     files = [SourceFile(name, text.encode()) for name, text in bench.files.items()]
     found = Program(program("kubeconform"))
     environ = {"TMPDIR": str(tmp_path)}

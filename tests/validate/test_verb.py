@@ -388,8 +388,17 @@ def test_programs_of_the_checkout_are_never_run(checkout: Checkout) -> None:
     assert not checkout.trace.exists()
 
 
-@pytest.mark.parametrize("more", [(), ("--dry-run",), ("--publish", "pull-request")])
-def test_a_bump_runs_no_command_of_the_manifest_repository(
+@pytest.mark.parametrize(
+    "more",
+    [
+        (),
+        ("--dry-run",),
+        ("--publish", "pull-request"),
+        ("--allow-commands",),
+        ("--dry-run", "--allow-commands"),
+    ],
+)
+def test_a_bump_runs_a_command_of_the_manifest_repository_only_with_leave(
     checkout: Checkout, tmp_path: Path, more: tuple[str, ...]
 ) -> None:
     checkout.program("check", f"touch {checkout.trace}")
@@ -403,8 +412,9 @@ def test_a_bump_runs_no_command_of_the_manifest_repository(
         env={"PATH": path, "TMPDIR": str(checkout.tmp)},
     )
     assert result.code == 0, result
-    assert not checkout.trace.exists()
+    assert checkout.trace.exists() == ("--allow-commands" in more)
     # The same configuration does run it where the caller validates a checkout.
+    checkout.trace.unlink(missing_ok=True)
     checkout.write(files)
     checkout.valid(env={"PATH": path})
     assert checkout.trace.exists()
