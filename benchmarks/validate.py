@@ -1,4 +1,4 @@
-"""What validation costs, beside kubeconform in the same rounds: one changed file, ten, and a whole repository.
+"""What validation costs, beside kubeconform in the same rounds: one changed file, ten, a whole repository.
 
     .venv/bin/python benchmarks/validate.py [--documents 5000] [--runs 5] [--json FILE]
 
@@ -51,7 +51,7 @@ before = time.perf_counter()
 from promoter.validate.library import Library
 from promoter.validate.model import SourceFile
 from promoter.validate.schema import SchemaValidator
-report = SchemaValidator(Library({version!r})).validate([SourceFile('envs/staging/api/deployment.yaml', content)])
+report = SchemaValidator(Library({version!r})).validate([SourceFile('a/deployment.yaml', content)])
 print((time.perf_counter() - before) * 1000)
 assert report.checked == 1 and not report.findings, report
 """
@@ -68,7 +68,15 @@ assert report.checked == len(files) and not report.findings, report.findings[:3]
 SHAPES = {
     "deployment": dict(repos.APP_FILES)["deployment.yaml"],
     "service": dict(repos.APP_FILES)["service.yaml"],
-    "configmap": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: @app@}\ndata:\n  PORT: \"@port@\"\n  LEVEL: info\n",
+    "configmap": """\
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: @app@
+data:
+  PORT: "@port@"
+  LEVEL: info
+""",
     "autoscaler": """\
 apiVersion: autoscaling/v2
 kind: HorizontalPodAutoscaler
@@ -123,6 +131,7 @@ class Times:
         self.seconds.setdefault(name, []).append(told if told is not None else spent)
 
     def median(self, name: str) -> float:
+        """The median of what was measured under a name."""
         return statistics.median(self.seconds[name])
 
 
@@ -141,7 +150,15 @@ def _python(code: str, **values: str) -> str:
 
 
 def _kubeconform(program: Path, location: str, folder: Path) -> None:
-    arguments = [program, "-strict", "-output", "json", "-schema-location", location, folder]
+    arguments: list[str | Path] = [
+        program,
+        "-strict",
+        "-output",
+        "json",
+        "-schema-location",
+        location,
+        folder,
+    ]
     subprocess.run(arguments, capture_output=True, check=True)
 
 
@@ -189,7 +206,9 @@ def measure(documents: int, runs: int, root: Path) -> Times:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--documents", type=int, default=5000)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--json", type=Path)
@@ -199,13 +218,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         times = measure(options.documents, options.runs, Path(folder))
     ratios = {
-        name: times.median(f"{name}: embedded") / times.median(f"{name}: kubeconform") for name in ("ten", "all")
+        name: times.median(f"{name}: embedded") / times.median(f"{name}: kubeconform")
+        for name in ("ten", "all")
     }
     faster = times.median("engine: jsonschema") / times.median("engine: jsonschema-rs")
     added = times.median("added to a bump") * 1000
     print(f"medians of {options.runs} rounds, {os.cpu_count()} cores")
     for name, seconds in times.seconds.items():
-        print(f"  {name:24} {statistics.median(seconds) * 1000:9.1f} ms   ({min(seconds) * 1000:.1f} at best)")
+        print(
+            f"  {name:24} {statistics.median(seconds) * 1000:9.1f} ms   ({min(seconds) * 1000:.1f} at best)"
+        )
     print(f"added to a bump of one file: {added:.0f} ms (aim: {AIM_ADDED_MS})")
     print(f"10 files, embedded / kubeconform: {ratios['ten']:.1f}")
     print(f"{options.documents} documents, embedded / kubeconform: {ratios['all']:.1f} (aim: {AIM_RATIO})")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from promoter import paths, yamltext
 from promoter.validate.leads import at, documents, is_remote, items, text_at, texts
 from promoter.validate.listing import inside
-from promoter.validate.roots import Root, flow_text
+from promoter.validate.roots import Root, flow_text, topmost_kustomizations
 from promoter.yamltext import Mapping, Node
 
 if TYPE_CHECKING:
@@ -90,8 +90,13 @@ def _flux_kustomization(path: str, node: Node, listing: Listing) -> Iterator[Roo
     source = text_at(node, "spec", "sourceRef", "kind")
     if directory is None or source == "OCIRepository" or not listing.is_directory(directory):
         return
-    tool = "kustomize" if listing.kustomization(directory) is not None else "files"
-    yield Root(tool, directory, path)  # type: ignore[arg-type]  # both are tools
+    if listing.kustomization(directory) is not None:
+        yield Root("kustomize", directory, path)
+        return
+    # Flux writes a kustomization that lists the manifests below and the kustomizations among them.
+    yield Root("files", directory, path)
+    for below in topmost_kustomizations(directory, listing):
+        yield Root("kustomize", below, path)
 
 
 # --- Argo CD -----------------------------------------------------------------------------------
@@ -142,7 +147,8 @@ class _Application:
         return sorted(one for one in candidates if paths.matches(one, pattern))
 
     def _of_directory(self, source: Node, directory: str, problem: str | None) -> Iterator[Root]:
-        if self.listing.chart(directory) is not None:
+        chosen = at(source, "kustomize") is not None and self.listing.kustomization(directory) is not None
+        if self.listing.chart(directory) is not None and not chosen:
             yield self._release(source, directory, problem)
         elif self.listing.kustomization(directory) is not None:
             yield Root("kustomize", directory, self.path, problem=problem)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
-from promoter import templates, yamltext
+from promoter import templates
 from promoter.sites import is_manifest_name
 from promoter.sites.kustomize import is_kustomization
+from promoter.validate.lines import Lines
 from promoter.validate.model import Finding, SourceFile
 from promoter.validate.values import Steps, read_values
 
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from promoter.validate.model import Severity
-    from promoter.yamltext import Node
+    from promoter.validate.values import Start
+
+MAX_SEARCHED = 50_000  # values; objects of 1.5 MiB, the most that etcd takes, rarely have as many
 
 Unread = Literal["not YAML or JSON", "a template"]
 
@@ -26,12 +29,13 @@ class Document:
     """A document of a file, or an item of a ``List`` in one.
 
     ``number`` counts the file's documents from 0; ``steps`` lead from the root of that document to
-    an item.
+    an item. ``weight`` is how many values the whole document holds, aliases expanded.
     """
 
     number: int
     value: Any
     steps: Steps = ()
+    weight: int = 1
 
     @property
     def api_version(self) -> str | None:
@@ -91,16 +95,16 @@ class FileDocuments:
     documents: tuple[Document, ...] = ()
     findings: tuple[Finding, ...] = ()
     unread: Unread | None = None
-    starts: tuple[int, ...] = ()
+    starts: tuple[Start, ...] = ()
 
     def source(self, number: int) -> str:
         """The text of one document alone, with its directives and its ``---``."""
-        end = self.starts[number + 1] if number + 1 < len(self.starts) else len(self.text)
-        return self.text[self.starts[number] : end]
+        end = self.starts[number + 1].offset if number + 1 < len(self.starts) else len(self.text)
+        return self.text[self.starts[number].offset : end]
 
     def first_line(self, number: int) -> int:
         """The line where that text begins."""
-        return self.text.count("\n", 0, self.starts[number]) + 1
+        return self.starts[number].line
 
     def finding(
         self,
@@ -110,55 +114,24 @@ class FileDocuments:
         message: str,
         severity: Severity = "error",
     ) -> Finding:
-        """A finding at a place in a document."""
+        """A finding at a place in a document; in one of enormous size its line is the document's first."""
         way = (*document.steps, *steps)
-        return Finding(validator, severity, self.path, self.line(document.number, way), _dotted(way), message)
+        line = self.line(document.number, way if document.weight <= MAX_SEARCHED else ())
+        return Finding(validator, severity, self.path, line, _dotted(way), message)
 
-    def line(self, number: int, steps: Steps) -> int | None:
+    def line(self, number: int, steps: Steps) -> int:
         """The line where the last of these steps is taken, or the one nearest to it that the file has."""
-        if number not in self._trees:  # most documents have nothing wrong with them
-            try:
-                self._trees[number] = yamltext.parse(self.source(number))[:1]
-            except yamltext.YamlTextError:  # the findings say it already
-                self._trees[number] = []
-        line = 1
-        for root in self._trees[number]:
-            line, node = root.line, root
-            for step in steps:
-                found = self._children(yamltext.resolve(node)).get(step)
-                if found is None:
-                    break
-                line, node = found
-        return self.first_line(number) + line - 1
-
-    def _children(self, node: Node) -> dict[str | int, tuple[int, Node]]:
-        """The lines and the nodes one step below a node: where its keys stand, or its items."""
-        children = self._indexed.get(id(node))
-        if children is None:
-            children = self._indexed[id(node)] = _index(node)
-        return children
+        first = self.first_line(number)
+        if not steps:
+            return first
+        lines = self._lines.get(number)
+        if lines is None:
+            lines = self._lines[number] = Lines(self.source(number))
+        return first + lines.line(steps) - 1
 
     @cached_property
-    def _trees(self) -> dict[int, list[Node]]:
+    def _lines(self) -> dict[int, Lines]:
         return {}
-
-    @cached_property
-    def _indexed(self) -> dict[int, dict[str | int, tuple[int, Node]]]:
-        return {}  # by the identities of nodes in the trees, which live as long
-
-
-def _index(node: Node) -> dict[str | int, tuple[int, Node]]:
-    if isinstance(node, yamltext.Sequence):
-        return {number: (item.line, item) for number, item in enumerate(node.items)}
-    children: dict[str | int, tuple[int, Node]] = {}
-    if isinstance(node, yamltext.Mapping):
-        for name, value in reversed(list(yamltext.entries(node))):  # merged ones come last, and lose
-            children[name] = (value.line, value)
-        for key, value in node.pairs:  # of a key that stands twice the last one is read
-            name = yamltext.resolve(key)
-            if isinstance(name, yamltext.Scalar):
-                children[name.value] = (key.line, value)
-    return children
 
 
 def _dotted(steps: Sequence[str | int]) -> str:
@@ -183,7 +156,7 @@ def read_file(file: SourceFile) -> FileDocuments:
     template = templates.has_actions(text)
     if template and "templates" in file.path.split("/")[:-1]:
         return FileDocuments(file.path, text, unread="a template")
-    values, starts, problems = read_values(text)
+    values, weights, starts, problems = read_values(text)
     if template and any(problem.stops for problem in problems):
         return FileDocuments(file.path, text, unread="a template")
     findings = tuple(
@@ -192,8 +165,8 @@ def read_file(file: SourceFile) -> FileDocuments:
     )
     documents = tuple(
         document
-        for number, value in enumerate(values)
-        for document in _expanded(Document(number, value))
+        for number, (value, weight) in enumerate(zip(values, weights, strict=True))
+        for document in _expanded(Document(number, value, weight=weight))
         if document.value is not None or document.steps
     )
     return FileDocuments(file.path, text, documents, findings, starts=tuple(starts))
@@ -206,7 +179,7 @@ def _expanded(document: Document) -> Iterator[Document]:
         yield document
         return
     for index, item in enumerate(items or ()):
-        yield from _expanded(Document(document.number, item, (*document.steps, "items", index)))
+        yield from _expanded(replace(document, value=item, steps=(*document.steps, "items", index)))
 
 
 def kind_of(path: str, document: Document) -> str | None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _ROOT = "promoter:///"
 _BY_PATH = re.compile(r"(?:^|/)([a-z0-9.-]+)/([a-z0-9]+)_(v[0-9][a-z0-9]*)\.json\Z")
 OWN_FILE = ".promoter.yaml"
+MAX_WEIGHT = 20_000
 
 
 @dataclass(frozen=True)
@@ -72,11 +73,20 @@ class Check:
     schema: Any
     engine: Any
 
-    def mistakes(self, value: object) -> list[Mistake]:
-        """What is wrong with a value; nothing where it is valid."""
+    def mistakes(self, value: object, weight: int = 1) -> list[Mistake]:
+        """What is wrong with a value; nothing where it is valid. Of a very large one only the first mistake.
+
+        ``weight`` is how many values it holds: each may be wrong, and the engine makes all errors at once.
+        """
         if self.engine.is_valid(value):
             return []
-        return mistakes(self.engine.iter_errors(value), self.schema)
+        if weight <= MAX_WEIGHT:
+            return mistakes(self.engine.iter_errors(value), self.schema)
+        try:
+            self.engine.validate(value)
+        except Exception as error:  # noqa: BLE001 - the engine's own, whose module is imported lazily
+            return mistakes([error], self.schema)
+        return []
 
 
 @cache

@@ -21,7 +21,7 @@ from promoter.validate.renderer import Renderer
 from promoter.validate.tree import EditedTree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from promoter.config import Environment
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from promoter.validate.model import SourceFile
     from promoter.validate.scratch import Programs, Rendered
     from promoter.validate.tree import Tree
+
+_MOST_NOTES = 3  # of one environment
 
 
 @dataclass(frozen=True)
@@ -182,11 +184,22 @@ def _concluded(
         diff += unified(one.label, one.pairs, one.mask)
     return RenderResult(
         tuple(dict.fromkeys(findings)),
-        tuple(dict.fromkeys(notes)),
+        tuple(_few(dict.fromkeys(notes))),
         tuple(dict.fromkeys(before)),
         tuple(dict.fromkeys(after)),
         capped(diff, settings.most_diff),
     )
+
+
+def _few(notes: Iterable[str]) -> Iterator[str]:
+    """The notes, of each environment the first ones and how many more there are."""
+    by_environment: dict[str, list[str]] = {}
+    for note in notes:
+        by_environment.setdefault(note.partition(":")[0], []).append(note)
+    for environment, own in by_environment.items():
+        yield from own[:_MOST_NOTES]
+        if len(own) > _MOST_NOTES:
+            yield f"{environment}: unproven: and {len(own) - _MOST_NOTES} more like these"
 
 
 def _of_intended(one: Comparison, *, required: bool) -> tuple[list[Finding], list[str]]:

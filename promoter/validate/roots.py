@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from promoter import yamltext
 from promoter.validate.leads import Lead
-from promoter.validate.listing import is_manifest
+from promoter.validate.listing import KUSTOMIZATIONS, is_manifest
 from promoter.yamltext import Mapping, Node, Scalar, Sequence
 
 if TYPE_CHECKING:
@@ -64,9 +64,25 @@ class Root:
 
 
 def _manifests(root: Root, listing: Listing) -> list[str]:
+    """The plain manifests of a directory: not those that a kustomization below it sees to."""
     depth = root.directory.count("/") + bool(root.directory)
     below = [path for path in listing.below(root.directory) if is_manifest(path)]
-    return [path for path in below if root.recursive or path.count("/") == depth]
+    if not root.recursive:
+        return [path for path in below if path.count("/") == depth]
+    built = tuple(f"{one}/" for one in topmost_kustomizations(root.directory, listing))
+    return [path for path in below if not path.startswith(built)]
+
+
+def topmost_kustomizations(directory: str, listing: Listing) -> list[str]:
+    """The directories below one that have a kustomization, with none between."""
+    found: list[str] = []
+    for path in listing.below(directory):
+        here, _, name = path.rpartition("/")
+        if name in KUSTOMIZATIONS and here != directory:
+            found = [one for one in found if not one.startswith(f"{here}/")]
+            if not any(here == one or here.startswith(f"{one}/") for one in found):
+                found.append(here)
+    return found
 
 
 def flow_text(node: Node) -> str:

@@ -116,7 +116,7 @@ def _lacking(file: FileDocuments, document: Document, key: str) -> Finding:
 def _findings(
     file: FileDocuments, document: Document, check: Check, *, patch: bool = False
 ) -> Iterator[Finding]:
-    for mistake in check.mistakes(document.value):
+    for mistake in check.mistakes(document.value, document.weight):
         if not (patch and patches.is_usual(mistake)):
             yield file.finding(NAME, document, mistake.steps, mistake.message)
 

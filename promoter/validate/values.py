@@ -51,6 +51,13 @@ class Problem(NamedTuple):
     stops: bool = False
 
 
+class Start(NamedTuple):
+    """Where a document begins: the offset of its first character, and its line."""
+
+    offset: int
+    line: int
+
+
 class _StopError(Exception):
     """The rest of the file is not read."""
 
@@ -87,7 +94,8 @@ class _Reader:
         self.problems: list[Problem] = []
         self.stack: list[_Open] = []
         self.anchors: dict[str, tuple[Any, int]] = {}
-        self.starts: list[int] = []
+        self.starts: list[Start] = []
+        self.weights: list[int] = []
         self.values = 0
         self.aliased = 0
 
@@ -121,7 +129,7 @@ class _Reader:
         elif kind is AliasEvent:
             return self._alias(event)
         elif kind is DocumentStartEvent:
-            self.starts.append(event.start_mark.index)
+            self.starts.append(Start(event.start_mark.index, event.start_mark.line + 1))
             self.anchors.clear()
             self.aliased = 0
             if len(self.starts) > MAX_DOCUMENTS:
@@ -149,6 +157,7 @@ class _Reader:
             raise _StopError(f"more than {MAX_VALUES:,} values", event.start_mark.line + 1)
         opened = self.stack[-1] if self.stack else None
         if opened is None:
+            self.weights.append(1)
             return (value,)
         if opened.key is None and type(opened.value) is dict:
             if plain and text == "<<":
@@ -211,6 +220,7 @@ class _Reader:
         if opened.anchor is not None:
             self.anchors[opened.anchor] = (opened.value, opened.weight)
         if not self.stack:
+            self.weights.append(opened.weight)
             return (opened.value,)
         self._attach(opened.value, opened.weight)
         return None
@@ -264,11 +274,13 @@ class _Reader:
 class Values(NamedTuple):
     """What a text holds: the value of each document, where these start in it, and all problems.
 
-    ``values`` ends before the document that stopped the reader.
+    ``weights`` count the values in each document, aliases expanded. ``values`` and ``weights`` end
+    before the document that stopped the reader.
     """
 
     values: list[Any]
-    starts: list[int]
+    weights: list[int]
+    starts: list[Start]
     problems: list[Problem]
 
 
@@ -276,7 +288,7 @@ def read_values(text: str) -> Values:
     """The documents of a text without byte order mark; never raises for what stands in it."""
     if len(text) > MAX_BYTES or (not text.isascii() and len(text.encode()) > MAX_BYTES):
         message = f"larger than {MAX_BYTES // 1024 // 1024} MiB"
-        return Values([], [], [Problem("error", None, (), message, stops=True)])
+        return Values([], [], [], [Problem("error", None, (), message, stops=True)])
     reader = _Reader(text)
     values = list(reader.documents())
-    return Values(values, reader.starts, reader.problems)
+    return Values(values, reader.weights, reader.starts, reader.problems)

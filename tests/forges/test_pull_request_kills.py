@@ -28,7 +28,7 @@ def bench(stage: Stage, tmp_path: Path) -> Iterator[Bench]:
 
 def assert_converged(bench: Bench, app: str, tag: str) -> None:
     one = bench.assert_converged(app, tag)
-    assert (one.labels, one.reviewers) == ({"promotion"}, {"alice"})
+    assert (one.labels, one.reviewers) == (frozenset({"promotion"}), frozenset({"alice"}))
 
 
 def assert_closed(bench: Bench, app: str) -> Seen:

@@ -1,4 +1,4 @@
-"""A loopback HTTP proxy in front of one forge, which ends, cuts off or misleads its client at chosen requests.
+"""A loopback HTTP proxy in front of one forge, which ends or misleads its client at chosen requests.
 
     with KillProxy(stage.url) as proxy:
         proxy.url_of(stage.url)                          # the same address through the proxy
@@ -9,8 +9,8 @@
         proxy.requests, proxy.lost
 
 API and Git come by the same host and port. The upstream has processed the request and given its whole answer
-before an action runs; only then that answer is passed on, or thrown away. Each request has a connection of its
-own, so that neither curl nor requests asks again on a connection that broke under them.
+before an action runs; only then that answer is passed on, or thrown away. Each request has a connection of
+its own, so that neither curl nor requests asks again on a connection that broke under them.
 """
 
 import contextlib

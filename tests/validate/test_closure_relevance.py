@@ -33,26 +33,15 @@ def _spelt(here: str, target: str, style: int) -> str:
     path = posixpath.relpath(target or ".", here or ".")
     detour = f"{path}/../{posixpath.basename(path)}"
     escaped = '"' + "".join(f"\\x{ord(one):02x}" if ord(one) < 256 else one for one in path) + '"'
-    spellings = [
-        path,
-        f"./{path}",
-        f"{path}/.",
-        detour,
-        f'"{path}"',
-        f"'{path}'",
-        path.replace("/", "//"),
-        escaped,
-    ]
+    short = [path, f"./{path}", f"{path}/.", detour, path.replace("/", "//")]
+    spellings = [*short, f'"{path}"', f"'{path}'", escaped]
     return spellings[style % len(spellings)]
 
 
 @st.composite
 def _repositories(draw: st.DrawFn) -> dict[str, bytes]:
     """Kustomizations that include files, charts and each other in every way, and what they include."""
-    files: dict[str, bytes] = {
-        "charts/api/Chart.yaml": CHART.encode(),
-        "charts/api/templates/x.yaml": b"a: b\n",
-    }
+    files = {"charts/api/Chart.yaml": CHART.encode(), "charts/api/templates/x.yaml": b"a: b\n"}
     chosen = draw(st.lists(st.sampled_from(DIRECTORIES), min_size=1, max_size=7, unique=True))
     for directory in chosen:
         files[posixpath.join(directory, "pod.yaml")] = DEPLOYMENT.encode()

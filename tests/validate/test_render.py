@@ -159,7 +159,8 @@ patches:
     assert (result.findings, result.notes) == ((), ())
     assert '+  tag: "2.1"' in result.diff.splitlines()
     # The chart's own tag is overridden everywhere; its template is not.
-    assert edit(files, {"charts/api/values.yaml": "image: {tag: 9}\n"}, settings(tmp_path)).findings == ()
+    own = edit(files, {"charts/api/values.yaml": "image: {tag: 9}\n"}, settings(tmp_path))
+    assert (own.findings, own.notes) == ((), ())
     changed = edit(
         files, {"charts/api/templates/settings.yaml": TEMPLATE + "  more: x\n"}, settings(tmp_path)
     )
@@ -300,6 +301,32 @@ def test_a_flux_kustomization_builds_another_directory(tmp_path: Path) -> None:
         "base/kustomization.yaml → base/deployment.yaml"
     )
     assert [one.path for one in result.rendered_after] == ["apps/staging (rendered)/Deployment-api.yaml"]
+
+
+def test_a_flux_kustomization_of_manifests_and_kustomizations(tmp_path: Path) -> None:
+    flux = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nspec: {path: ./apps}\n"
+    files = {
+        "apps/plain.yaml": DEPLOYMENT,
+        "apps/api/kustomization.yaml": (
+            "resources: [../../base]\nimages: [{name: ghcr.io/acme/api, newTag: 1.0.0}]\n"
+        ),
+        "base/kustomization.yaml": "resources: [deployment.yaml]\n",
+        "base/deployment.yaml": DEPLOYMENT,
+        "envs/staging/a.yaml": DEPLOYMENT,
+        "envs/production/apps.yaml": flux,
+    }
+    chosen = settings(tmp_path)
+    overridden = edit(files, {"base/deployment.yaml": BUMPED}, chosen)
+    assert (overridden.findings, overridden.notes) == ((), ())
+    renamed = DEPLOYMENT.replace("metadata: {name: api}", "metadata: {name: web}")
+    (finding,) = edit(files, {"base/deployment.yaml": renamed}, chosen).findings
+    assert finding.message == (
+        "production would change too (Deployment/api, Deployment/web): production ← "
+        "envs/production/apps.yaml → apps/api/kustomization.yaml → base/kustomization.yaml → "
+        "base/deployment.yaml"
+    )
+    (plain,) = edit(files, {"apps/plain.yaml": BUMPED}, chosen).findings
+    assert plain.message.endswith("production ← envs/production/apps.yaml → apps/plain.yaml")
 
 
 def test_a_local_dependency_of_a_chart_is_put_in_place(tmp_path: Path) -> None:
@@ -553,6 +580,15 @@ def test_programs_are_those_on_the_callers_path(tmp_path: Path) -> None:
 
 
 # --- cost ---------------------------------------------------------------------------------------------------
+
+
+def test_many_notes_of_one_environment_are_counted(tmp_path: Path) -> None:
+    files = {"base/kustomization.yaml": "resources: [x.yaml]\n", "base/x.yaml": DEPLOYMENT}
+    for number in range(20):
+        files[f"envs/production/{number}/kustomization.yaml"] = "resources: [../../../base]\n"
+    result = edit(files, {"base/x.yaml": BUMPED}, settings(tmp_path, programs=Programs()))
+    assert len(result.notes) == 4
+    assert result.notes[-1] == "production: unproven: and 17 more like these"
 
 
 def test_renders_are_kept_from_one_attempt_to_the_next(tmp_path: Path) -> None:
