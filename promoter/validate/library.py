@@ -6,6 +6,7 @@ repository.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import posixpath
 import re
@@ -174,13 +175,27 @@ class Library:
 
     @cached_property
     def _registry(self) -> Any:  # noqa: ANN401 - jsonschema_rs
-        import jsonschema_rs
-
-        entries = [(f"{_ROOT}{path}", schema) for path, schema in self._documents.items()]
+        """What a ``$ref`` of the user's can lead to: the user's schemas."""
         try:
-            return jsonschema_rs.Registry(entries, retriever=_fetch_nothing)
-        except (ValueError, jsonschema_rs.ReferencingError, jsonschema_rs.ValidationError) as error:
-            raise _unusable("validate.schemas", error) from None
+            return _registry_of(self._documents)
+        except ConfigError as error:
+            # The engine does not say in which of them the reference stands.
+            for path in self._documents:
+                with contextlib.suppress(ConfigError):
+                    _registry_of({other: one for other, one in self._documents.items() if other != path})
+                    error.file = path
+                    break
+            raise
+
+
+def _registry_of(documents: dict[str, Any]) -> Any:  # noqa: ANN401 - jsonschema_rs
+    import jsonschema_rs
+
+    entries = [(f"{_ROOT}{path}", schema) for path, schema in documents.items()]
+    try:
+        return jsonschema_rs.Registry(entries, retriever=_fetch_nothing)
+    except (ValueError, jsonschema_rs.ReferencingError, jsonschema_rs.ValidationError) as error:
+        raise _unusable(None, error) from None
 
 
 def _fetch_nothing(uri: str) -> Any:  # noqa: ANN401 - what it would return, if it did
@@ -223,7 +238,7 @@ def _check(schema: Any, path: str, registry: Any = None) -> Check:  # noqa: ANN4
     return Check(schema, engine)
 
 
-def _unusable(path: str, error: Exception) -> ConfigError:
+def _unusable(path: str | None, error: Exception) -> ConfigError:
     first = str(error).splitlines()[0] if str(error) else type(error).__name__
     return ConfigError(
         f"the schema cannot be used: {first}",
