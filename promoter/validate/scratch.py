@@ -82,7 +82,7 @@ def hindrance(root: Root, reach: Reach) -> str | None:
     """Why a root cannot be rendered here, told by its files."""
     if root.problem is not None:
         return root.problem
-    if False:
+    if reach.problems:
         return str(reach.problems[0])
     if root.tool == "helm" and not _RELEASE.fullmatch(root.release):
         return f"{root.release!r} is no name for a release"

