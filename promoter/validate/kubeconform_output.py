@@ -17,10 +17,13 @@ if TYPE_CHECKING:
 
     from promoter.validate.values import Steps
 
-_ENTRY = re.compile(r" ( *)- at '((?:[^' ]|'(?!: )| (?!- at '))*)': ")
+# Whatever it quotes stands in single quotes, with those inside escaped (santhosh-tekuri/jsonschema v6, kind).
+_TOKEN = re.compile(r"'(?:[^'\\]|\\.)*'|[^']+|'", re.DOTALL)
+_AT = re.compile(r" ( *)- at \Z")
+_QUOTED = re.compile(r"'((?:[^'\\]|\\.)*)'", re.DOTALL)
 _GROUPS = ("'anyOf' failed", "'oneOf' failed", "'allOf' failed", "'not' failed")
 _UNKNOWN = re.compile(r"additional properties (.+) not allowed\Z", re.DOTALL)
-_VALUE = re.compile(r"\A'.*' (?=(?:does not match pattern|is not valid) )", re.DOTALL)
+_ABOUT_A_VALUE = (" does not match pattern ", " is not valid ")
 _YAML_LINE = re.compile(r"(?:yaml: )?line (\d+): (.+)")
 _GO_FIELD = re.compile(
     r"cannot unmarshal (\w+) into Go struct field \.(\w+(?:\.\w+)*) of type (struct|string)"
@@ -85,37 +88,65 @@ def _of_yaml(message: str) -> Iterator[Said]:
         yield Said("", message)
 
 
+class _Entry(NamedTuple):
+    """One line of the tree."""
+
+    depth: int
+    pointer: str
+    text: str
+
+
+def _entries(message: str) -> list[_Entry]:
+    """The lines of the tree. A value that one quotes is left out: it may be a secret."""
+    tokens: list[str] = _TOKEN.findall(message)
+    entries: list[_Entry] = []
+    depth, pointer, text = -1, "", ""
+    position = 0
+    while position < len(tokens):
+        token, following = tokens[position], tokens[position + 1 : position + 3]
+        begins = _AT.search(token) if len(following) == 2 and following[1].startswith(": ") else None
+        if begins:
+            entries.append(_Entry(depth, pointer, text + token[: begins.start()]))
+            depth, pointer, text = len(begins[1]) // 2, _unquoted(following[0]), ""
+            tokens[position + 2] = tokens[position + 2][2:]
+            position += 2
+            continue
+        if not (token[:1] == "'" and following and following[0].startswith(_ABOUT_A_VALUE)):
+            text += token
+        position += 1
+    entries.append(_Entry(depth, pointer, text))
+    return [entry._replace(text=entry.text.strip()) for entry in entries if entry.depth >= 0]
+
+
+def _unquoted(token: str) -> str:
+    return re.sub(r"\\(.)", r"\1", token[1:-1], flags=re.DOTALL)
+
+
 def _complaints(message: str) -> Iterator[Said]:
     """The leaves of the tree; a choice that failed is one, with what is below it as its reason."""
-    entries = [(len(match[1]) // 2, match[2], match.end()) for match in _ENTRY.finditer(message)]
-    starts = [match.start() for match in _ENTRY.finditer(message)]
-    ends = [*starts[1:], len(message)]
-    texts = [message[start:end].rstrip() for (_, _, start), end in zip(entries, ends, strict=False)]
+    entries = _entries(message)
     position = 0
     while position < len(entries):
-        depth, pointer, _ = entries[position]
-        below = position + 1
-        while below < len(entries) and entries[below][0] > depth:
-            below += 1
-        text = texts[position]
-        if text.startswith(_GROUPS):
-            reasons = dict.fromkeys(one for one in texts[position + 1 : below] if not one.startswith(_GROUPS))
-            yield Said(pointer, "; ".join([text, *list(reasons)[:3]]))
-            position = below
-            continue
-        if text != "validation failed":
-            yield from _complaint(pointer, text)
+        depth, pointer, text = entries[position]
         position += 1
+        if text.startswith(_GROUPS):
+            reasons: dict[str, None] = {}
+            while position < len(entries) and entries[position].depth > depth:
+                if not entries[position].text.startswith(_GROUPS):
+                    reasons[entries[position].text] = None
+                position += 1
+            yield Said(pointer, "; ".join([text, *list(reasons)[:3]]))
+        elif text != "validation failed":
+            yield from _complaint(pointer, text)
 
 
 def _complaint(pointer: str, text: str) -> Iterator[Said]:
     unknown = _UNKNOWN.match(text)
     if unknown:
-        for name in re.findall(r"'((?:[^']|'(?!, '|$))*)'", unknown[1]):
+        for name in map(_unquoted, (match[0] for match in _QUOTED.finditer(unknown[1]))):
             yield Said(pointer, f"additional properties {name!r} not allowed", (name,))
         return
-    # A value may be a secret.
-    yield Said(pointer, _VALUE.sub("", text).replace("<nil>", "null"))
+    yield Said(pointer, text.replace("<nil>", "null"))
 
 
 def steps_in(value: object, pointer: str) -> Steps:

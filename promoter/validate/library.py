@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from promoter.errors import ConfigError
 from promoter.paths import matches_any
@@ -191,11 +192,15 @@ class Library:
 def _registry_of(documents: dict[str, Any]) -> Any:  # noqa: ANN401 - jsonschema_rs
     import jsonschema_rs
 
-    entries = [(f"{_ROOT}{path}", schema) for path, schema in documents.items()]
+    entries = [(_uri(path), schema) for path, schema in documents.items()]
     try:
         return jsonschema_rs.Registry(entries, retriever=_fetch_nothing)
     except (ValueError, jsonschema_rs.ReferencingError, jsonschema_rs.ValidationError) as error:
         raise _unusable(None, error) from None
+
+
+def _uri(path: str) -> str:
+    return _ROOT + quote(path)
 
 
 def _fetch_nothing(uri: str) -> Any:  # noqa: ANN401 - what it would return, if it did
@@ -223,7 +228,7 @@ def _parsed(one: LoadedSchema) -> Any:  # noqa: ANN401 - JSON
 def _check(schema: Any, path: str, registry: Any = None) -> Check:  # noqa: ANN401 - JSON, jsonschema_rs
     import jsonschema_rs  # which costs too much for runs that need it not
 
-    settings: dict[str, Any] = {"offline": True, "base_uri": f"{_ROOT}{path}"}
+    settings: dict[str, Any] = {"offline": True, "base_uri": _uri(path)}
     if registry is not None:
         settings["registry"] = registry
     # Linear in the text, as Go's and the API server's are; a pattern that looks around needs the other one.

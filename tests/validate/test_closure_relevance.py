@@ -71,7 +71,7 @@ def _repositories(draw: st.DrawFn) -> dict[str, bytes]:
     return files
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+@settings(max_examples=200, deadline=None, derandomize=True)
 @given(_repositories(), st.data())
 def test_the_same_changed_files_are_met(files: dict[str, bytes], data: st.DataObject) -> None:
     changed = set(data.draw(st.lists(st.sampled_from(sorted(files)), min_size=1, max_size=2)))
