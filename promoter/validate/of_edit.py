@@ -80,7 +80,13 @@ class EditValidator:
         machine: Machine,
     ) -> RenderResult:
         with scratch_directory(machine.environ) as scratch:
-            how = RenderSettings(scratch, Programs.on(machine.environ), settings.render, settings.kubernetes)
+            how = RenderSettings(
+                scratch,
+                Programs.on(machine.environ),
+                settings.render,
+                settings.kubernetes,
+                self._name(),
+            )
             return render_edit(
                 tree,
                 list(rules.config.environments.values()),
@@ -90,3 +96,10 @@ class EditValidator:
                 machine.deadline,
                 self._renders,
             )
+
+    def _name(self) -> str | None:
+        """What Applications call this repository by, the end of its address; a path says nothing."""
+        remote = self.repository.remote
+        if remote.host is None and not remote.is_ssh:
+            return None
+        return remote.url.rstrip("/").replace(":", "/").rpartition("/")[2].removesuffix(".git") or None
