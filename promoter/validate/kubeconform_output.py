@@ -146,7 +146,8 @@ def _complaint(pointer: str, text: str) -> Iterator[Said]:
         for name in map(_unquoted, (match[0] for match in _QUOTED.finditer(unknown[1]))):
             yield Said(pointer, f"additional properties {name!r} not allowed", (name,))
         return
-    yield Said(pointer, text.replace("<nil>", "null"))
+    # In the embedded validator's words, so that one mistake is not told twice.
+    yield Said(pointer, text.replace("<nil>", "null").replace(", want null or ", ", want "))
 
 
 def steps_in(value: object, pointer: str) -> Steps:

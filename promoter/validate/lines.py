@@ -48,7 +48,8 @@ def _index(node: Node) -> _Children:
     if isinstance(node, yamltext.Sequence):
         children.update((number, (item.line, item)) for number, item in enumerate(node.items))
     elif isinstance(node, yamltext.Mapping):
-        for merged, value in reversed(list(yamltext.entries(node))):  # those that << brings come last, and lose
+        # Those that << brings come last, and lose.
+        for merged, value in reversed(list(yamltext.entries(node))):
             children[merged] = (value.line, value)
         for key, value in node.pairs:  # of a key that stands twice the last one is read
             name = yamltext.resolve(key)

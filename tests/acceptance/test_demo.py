@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from promoter import demo
+from promoter import demo, demo_story
 from promoter.errors import PromoterError
 from tests.support.cli import run_promoter
 
@@ -15,7 +15,7 @@ def test_the_whole_story(tmp_path: Path) -> None:
     result = run_promoter("demo", env={"TMPDIR": str(tmp_path), "CI": "true"}, timeout=150)
     assert (result.code, result.stderr) == (0, "")
     numbers = re.findall(r"^(\d+)\. ", result.stdout, re.MULTILINE)
-    assert numbers == [str(number) for number in range(1, len(demo.SCENES) + 2)]
+    assert numbers == [str(number) for number in range(1, len(demo_story.SCENES) + 2)]
     pull_request = r"created +branch .*updated +branch .*unchanged +branch .*merge it with: .*nothing-open"
     assert re.search(pull_request, result.stdout, re.DOTALL)
     assert "error: qa takes no changes now: frozen until" in result.stdout
@@ -25,7 +25,7 @@ def test_the_whole_story(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("change", [{"expected": 6}, {"shows": "something else"}])
 def test_a_scene_that_ends_otherwise(monkeypatch: pytest.MonkeyPatch, change: dict[str, object]) -> None:
-    scene = replace(demo.SCENES[-1], **change)  # type: ignore[arg-type]  # of the field's own type
+    scene = replace(demo_story.SCENES[-1], **change)  # type: ignore[arg-type]  # of the field's own type
     monkeypatch.setattr(demo, "SCENES", (scene,))
     with pytest.raises(PromoterError, match="the demo expected"):
         demo.run_demo(lambda _: None)

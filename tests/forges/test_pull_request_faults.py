@@ -174,7 +174,7 @@ def api_from(first: int) -> Chosen:
 
 
 def test_an_api_that_goes_down_in_the_middle(stage: Stage, tmp_path: Path) -> None:
-    """Nothing of it answers from the first, second, third … call on, while Git does; fewer where there are many."""
+    """Nothing of it answers from the first, second … call on, while Git does; fewer calls where there are many."""
     numbers = (1, 2, 3, 4, 5) if stage.forge == "github" else (1, 3, 5, 12)
     apps = [f"app-{number}" for number in numbers]
     settings = "labels: [promotion], reviewers: [alice]"

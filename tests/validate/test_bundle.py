@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,6 +12,9 @@ from promoter.errors import ConfigError
 from promoter.validate import kubernetes
 from promoter.validate.library import shipped_kinds
 from promoter.validate.shipped import shipped
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 EVERYWHERE = (
     "v1/Pod",
@@ -40,7 +43,6 @@ def test_every_kind_of_every_version_is_whole(version: str) -> None:
         schema = schemas.schema(kind)
         assert schema is not None
         text = json.dumps(schema)
-        assert '"description":' not in text.replace('"properties"', "")[:200]
         missing = {
             name.split('"')[0]
             for name in text.split('"#/$defs/')[1:]

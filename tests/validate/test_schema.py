@@ -47,7 +47,10 @@ def loaded(path: str, schema: Any, **given: str) -> LoadedSchema:
     return LoadedSchema(path, json.dumps(schema).encode(), **given)
 
 
-SIZE = {"type": "object", "properties": {"spec": {"properties": {"size": {"type": "integer"}}}}}
+SIZE: dict[str, Any] = {
+    "type": "object",
+    "properties": {"spec": {"properties": {"size": {"type": "integer"}}}},
+}
 TOO_BIG = [(4, "spec.size", "got string, want integer")]
 
 
@@ -278,8 +281,8 @@ def test_schemas_that_the_settings_name() -> None:
         ),
         (
             "a.yaml",
-            "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: a}\nspec: {interval: 5}\n",
-            (4, "spec.interval"),
+            "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nspec: {interval: 5}\nmetadata: {}\n",
+            (3, "spec.interval"),
         ),
         (".promoter.yaml", "version: 1\nenvironments: {a: {path: a}}\nexlude: []\n", (3, "exlude")),
     ],
