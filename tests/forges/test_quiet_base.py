@@ -14,8 +14,9 @@ from tests.support import repos
 
 # Forge: pull requests, pushes to the base, runs of sync between them.
 SIZES = {"github": (40, 100, 2), "gitlab": (8, 100, 2), "gitea": (5, 20, 1)}
-# To the API, for each pull request that is left as it is, and once for all of them.
-MOST_REQUESTS = {"github": 1, "gitlab": 5, "gitea": 10}
+# To the API, for each pull request that is left as it is, and once for all of them. GitHub is asked twice: it
+# works out whether a pull request conflicts only when somebody asks.
+MOST_REQUESTS = {"github": 2, "gitlab": 5, "gitea": 10}
 
 
 def test_a_busy_base_costs_no_head(stage: Stage, tmp_path: Path) -> None:
@@ -58,5 +59,5 @@ def push(bench: Bench, paths: list[str]) -> None:
 
 def assert_quiet(bench: Bench, count: int) -> None:
     asked = [one for one in bench.proxy.requests if " /api/" in one]
-    assert len(asked) <= MOST_REQUESTS[bench.stage.forge] * (count + 1) + 1, asked
+    assert len(asked) <= MOST_REQUESTS[bench.stage.forge] * (count + 1), asked
     assert [one for one in bench.proxy.requests if one.endswith("git-receive-pack")] == []
