@@ -175,19 +175,19 @@ def api_from(first: int) -> Chosen:
 
 def test_an_api_that_goes_down_in_the_middle(stage: Stage, tmp_path: Path) -> None:
     """The API answers nothing from the n-th call on, while Git does."""
-    numbers = (1, 2, 3, 4) if stage.forge == "github" else (1, 3, 5)
+    numbers = (1, 2, 3, 4) if stage.forge == "github" else (1, 4)
     apps = [f"app-{number}" for number in numbers]
     settings = "labels: [promotion], reviewers: [alice]"
     with behind_proxy(stage, tmp_path / "scratch", apps, settings) as bench:
         for number, app in zip(numbers, apps, strict=True):
             bench.proxy.answer(api_from(number), 503)
             bench.proxy.lose(nothing)
-            result = bench.finish(bench.start(bench.bump(app, "1.1.0", "--deadline", "4")))
+            result = bench.finish(bench.start(bench.bump(app, "1.1.0", "--deadline", "5")))
             if result.code == 0:  # the rest was not to be had
                 assert warnings(result)
                 bench.assert_converged(app, "1.1.0")
             else:
-                assert (result.code, status(result)) == (7, "failed"), result.document
+                assert result.code in (7, 9), result.document
             bench.proxy.answer(nothing)
             bench.run(bench.bump(app, "1.1.0"))
             one = bench.assert_converged(app, "1.1.0")

@@ -73,8 +73,8 @@ def kustomization(tags: dict[str, str]) -> str:
 
 
 def test_eight_apps_at_once_and_merged_one_by_one(bench: Bench) -> None:
-    """Gitea is slow: four there."""
-    apps = [f"app-{number}" for number in range(4 if bench.stage.forge == "gitea" else 8)]
+    """Gitea is slow: three there."""
+    apps = [f"app-{number}" for number in range(3 if bench.stage.forge == "gitea" else 8)]
     bench.play.commit("main", {FILE: kustomization(dict.fromkeys(apps, "1.0.0"))}, "One file for all")
     bench.proxy.meet(PUSH, len(apps))
     results = bench.together([bench.bump(app, "2.0.0") for app in apps])

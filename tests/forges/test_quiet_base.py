@@ -13,7 +13,7 @@ from tests.forges.stage import Stage
 from tests.support import repos
 
 # Forge: pull requests, pushes to the base, runs of sync between them.
-SIZES = {"github": (40, 100, 2), "gitlab": (8, 100, 2), "gitea": (5, 20, 1)}
+SIZES = {"github": (40, 100, 2), "gitlab": (8, 100, 2), "gitea": (4, 12, 1)}
 # To the API, for each pull request that is left as it is, and once for all of them. GitHub is asked twice: it
 # works out whether a pull request conflicts only when somebody asks.
 MOST_REQUESTS = {"github": 2, "gitlab": 5, "gitea": 10}

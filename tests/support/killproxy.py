@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import socketserver
 
 UPSTREAM_SECONDS = 120.0
-MEETING_SECONDS = 30.0
+MEETING_SECONDS = 60.0
 HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length"})
 
 # By the request's number, from 1, and what it is: "METHOD target".
