@@ -1,4 +1,4 @@
-"""A throw-away certificate authority and a server certificate for 127.0.0.1 and localhost."""
+"""A throw-away certificate authority and a server certificate for 127.0.0.1, localhost and further names."""
 
 import datetime
 import ipaddress
@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 
-def make_ca(directory: Path) -> tuple[Path, Path, Path]:
+def make_ca(directory: Path, *names: str) -> tuple[Path, Path, Path]:
     """Write and return (CA certificate, server certificate, server key), all PEM."""
     directory.mkdir(parents=True, exist_ok=True)
     ca_key = ec.generate_private_key(ec.SECP256R1())
@@ -18,7 +18,7 @@ def make_ca(directory: Path) -> tuple[Path, Path, Path]:
     ca = ca_certificate(ca_key)
     files = {
         "ca.pem": ca.public_bytes(serialization.Encoding.PEM),
-        "cert.pem": server_certificate(key, ca, ca_key).public_bytes(serialization.Encoding.PEM),
+        "cert.pem": server_certificate(key, ca, ca_key, *names).public_bytes(serialization.Encoding.PEM),
         "key.pem": key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         ),
@@ -39,9 +39,15 @@ def ca_certificate(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
 
 
 def server_certificate(
-    key: ec.EllipticCurvePrivateKey, ca: x509.Certificate, ca_key: ec.EllipticCurvePrivateKey
+    key: ec.EllipticCurvePrivateKey,
+    ca: x509.Certificate,
+    ca_key: ec.EllipticCurvePrivateKey,
+    *names: str,
 ) -> x509.Certificate:
-    hosts = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("localhost")]
+    hosts = [
+        x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
+        *(x509.DNSName(name) for name in ("localhost", *names)),
+    ]
     return (
         builder(common_name("localhost"), ca.subject, key.public_key(), ca_key.public_key())
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
