@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
+from promoter.config_gates import misplaced, parse_span
 from promoter.config_grammar import KeyPath, parse_key_path, repository_path
 from promoter.config_validate import (
     Command,
@@ -26,6 +27,7 @@ from promoter.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import timedelta
 
     from promoter.version import Order
 
@@ -81,7 +83,10 @@ class Environment:
     """A named part of the manifest repository; ``paths`` are directories or globs, ``.`` is all.
 
     ``on_refused`` is what ``publish: push`` does while a gate is closed. ``helm`` are charts that
-    no Application or HelmRelease in the repository tells of.
+    no Application or HelmRelease in the repository tells of. Where it lives elsewhere, ``base`` is its
+    branch and ``repository`` its address. ``after`` is the environment that an image passes through
+    first: for ``soak``, with the checks ``require_checks`` on the commit that brought it there.
+    ``max_changes`` bounds the changes of one run.
     """
 
     name: str
@@ -91,6 +96,13 @@ class Environment:
     freeze: tuple[Freeze, ...] = ()
     pull_request: PullRequestSettings = PullRequestSettings()
     helm: tuple[HelmChart, ...] = ()
+    base: str | None = None
+    repository: str | None = None
+    after: str | None = None
+    soak: timedelta | None = None
+    max_changes: int | None = None
+    require_checks: tuple[str, ...] = ()
+    allow_override: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,12 +118,19 @@ class App:
 
 @dataclass(frozen=True)
 class ImageRule:
-    """How the tags of the images whose name matches the glob are read."""
+    """How the tags of the images whose name matches the glob are read, and which may land.
+
+    ``allow`` is searched in the tag (``config_gates.is_found``), ``source_branch`` is a glob on
+    the branch that was built, ``platforms`` are those that the image must have, as ``os/arch[/variant]``.
+    """
 
     match: str
     order: Order = "auto"
     current: str | None = None
     markers: str | None = None
+    allow: str | None = None
+    source_branch: str | None = None
+    platforms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -171,13 +190,15 @@ def parse_config(text: str, file: str, *, version: str) -> Config:
             {name: _environment(name, entry) for name, entry in data["environments"].items()}
         ),
         apps=tuple(_app(name, entry) for name, entry in data.get("apps", {}).items()),
-        images=tuple(ImageRule(**entry) for entry in data.get("images", [])),
+        images=tuple(_image_rule(entry) for entry in data.get("images", [])),
         targets=tuple(_target(entry) for entry in data.get("targets", [])),
         exclude=_paths(data.get("exclude", [])),
         validate=settings_of(data.get("validate", {})),
         commit=Commit(**data.get("commit", {})),
         forge_type=data.get("forge", {}).get("type"),
     )
+    for wrong in misplaced(config.environments):
+        raise problem_at(root, wrong.place, wrong.message, wrong.next_step).error(file)
     for shared in shared_branches(config):
         raise problem_at_key(root, shared.place, shared.message, "rename one of them").error(file)
     if (again := name_twice(config.validate)) is not None:
@@ -242,6 +263,13 @@ def _environment(name: str, entry: dict[str, Any]) -> Environment:
         tuple(_freeze(one) for one in entry.get("freeze", [])),
         _pull_request(entry.get("pull-request", {})),
         tuple(chart_of(one) for one in entry.get("helm", [])),
+        base=entry.get("base"),
+        repository=entry.get("repository"),
+        after=entry.get("after"),
+        soak=parse_span(entry["soak"]) if "soak" in entry else None,
+        max_changes=int(entry["max-changes"]) if "max-changes" in entry else None,
+        require_checks=tuple(dict.fromkeys(entry.get("require-checks", []))),
+        allow_override=entry.get("allow-override", False),
     )
 
 
@@ -258,6 +286,11 @@ def _pull_request(entry: dict[str, Any]) -> PullRequestSettings:
 def _app(name: str, entry: dict[str, Any]) -> App:
     paths = _paths(entry.get("paths", []))
     return App(name, tuple(entry["images"]), paths, entry.get("current"), entry.get("markers"))
+
+
+def _image_rule(entry: dict[str, Any]) -> ImageRule:
+    values = {key.replace("-", "_"): value for key, value in entry.items()}
+    return ImageRule(**{**values, "platforms": tuple(dict.fromkeys(values.get("platforms", [])))})
 
 
 def _target(entry: dict[str, Any]) -> Target:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from jsonschema import Draft202012Validator, FormatChecker
 
+from promoter import config_gates as gates
 from promoter import config_grammar as grammar
 from promoter import config_time
 from promoter import config_validate_grammar as validation
@@ -25,7 +26,13 @@ if TYPE_CHECKING:
 # jsonschema's ValidationError; its stubs admit values that it never has once it is raised.
 _Error = Any
 
-_KINDS = {"string": "text", "array": "a list", "object": "a mapping", "boolean": "true or false"}
+_KINDS = {
+    "string": "text",
+    "array": "a list",
+    "object": "a mapping",
+    "boolean": "true or false",
+    "integer": "a whole number",
+}
 
 
 def checked(text: str, file: str, *, version: str) -> tuple[dict[str, Any], Node]:
@@ -95,6 +102,11 @@ def _formats() -> FormatChecker:
     _add_format(checker, "promoter-title", grammar.check_title)
     _add_format(checker, "promoter-body", grammar.check_body)
     _add_format(checker, "promoter-branch-prefix", grammar.check_branch_prefix)
+    _add_format(checker, "promoter-branch", grammar.check_branch)
+    _add_format(checker, "promoter-repository", gates.check_repository)
+    _add_format(checker, "promoter-span", gates.parse_span)
+    _add_format(checker, "promoter-pattern", gates.check_pattern)
+    _add_format(checker, "promoter-platform", gates.check_platform)
     _add_format(checker, "promoter-freeze-time", config_time.parse_freeze_time)
     _add_format(checker, "promoter-timezone", config_time.time_zone)
     _add_format(checker, "promoter-duration", validation.parse_duration)
@@ -205,6 +217,11 @@ def _bad_value(error: _Error, node: Node, name: str) -> tuple[str, str]:
             return f"{name} must be {choice}, not {describe(node)}{hint}", f"write {' or '.join(values)}"
         case "minItems" | "minProperties" | "minLength":
             return f"{name} is empty", "give it a value or remove it"
+        case "minimum":
+            return (
+                f"{name} must be at least {error.validator_value}, not {describe(node)}",
+                "correct the value",
+            )
         case "format":
             return f"{name}: {error.cause}", "correct the value"
         case "not":

@@ -109,6 +109,7 @@ _NOT_IN_BRANCH = re.compile(
     r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|(?:\A|/)\.|\.lock(?:/|\Z)|\A[-/]|/\Z|\Arefs/"
 )
 _LONGEST_PREFIX = 100
+_LONGEST_BRANCH = 244  # a lock file's name must fit into 255 bytes, below refs/heads
 
 
 def check_branch_prefix(text: str) -> None:
@@ -122,6 +123,17 @@ def check_branch_prefix(text: str) -> None:
             f"{shorten(text)} cannot begin a branch's name; expected what git-check-ref-format allows, "
             "e.g. promoter or bots/promoter"
         )
+
+
+def check_branch(text: str) -> None:
+    """Accept the short name of a branch, by git-check-ref-format(1).
+
+    Raises:
+        ValueError: the text has another form.
+    """
+    wrong = not text.isprintable() or not text or _NOT_IN_BRANCH.search(text) or text.endswith(".")
+    if wrong or text == "@" or len(text) > _LONGEST_BRANCH:
+        raise ValueError(f"{shorten(text)} is no name of a branch; expected e.g. main or release/1.4")
 
 
 _QUOTED = r'"(?:[^"\\]|\\["\\])+"'

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from dataclasses import FrozenInstanceError, asdict
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from promoter.config import (
     parse_config,
     parse_key_path,
 )
+from promoter.config_gates import check_pattern, is_found
 from promoter.config_grammar import check_author, check_placeholders, repository_path, unsatisfied
 from promoter.config_validate_grammar import KUBERNETES_VERSIONS
 from promoter.errors import ConfigError, PromoterError, UsageError
@@ -45,7 +47,7 @@ def as_json(config: Config) -> Any:
     environments = {name: asdict(entry) for name, entry in config.environments.items()}
     validate = asdict(config.validate)
     whole = {"environments": environments, **plain, "validate": validate, "forge_type": config.forge_type}
-    return json.loads(json.dumps(whole))
+    return json.loads(json.dumps(whole, default=timedelta.total_seconds))
 
 
 def as_text(error: PromoterError) -> str:
@@ -282,6 +284,28 @@ def test_requires_grammar(requires: str) -> None:
         unsatisfied(requires, "1.0")
 
 
+@pytest.mark.parametrize(
+    ("pattern", "tag", "found"),
+    [
+        (r"^v?\d", "v1.2.3", True),
+        (r"^v?\d", "latest", False),
+        ("rc", "1.2.3-rc.1", True),
+        (r"^\d+(\.\d+)*$", "1.2.3", True),
+        (r"^\d+(\.\d+)*$", "1.2.3-rc.1", False),
+    ],
+)
+def test_what_a_pattern_allows(pattern: str, tag: str, found: bool) -> None:
+    check_pattern(pattern)
+    assert is_found(pattern, tag) is found
+
+
+@pytest.mark.parametrize("pattern", ["^(a+)+$", "^(a|a)*$", "(.*.*)*x$"])
+def test_no_pattern_runs_for_ever(pattern: str) -> None:
+    """Python's own engine would take longer than anybody waits."""
+    check_pattern(pattern)
+    assert not is_found(pattern, "a" * 127 + "!")
+
+
 @pytest.mark.parametrize("text", ["{environment}/{app}", "plain", "{app}{app}", ""])
 def test_placeholders(text: str) -> None:
     check_placeholders(text)
@@ -375,6 +399,12 @@ KEYS = [
     "path",
     "publish",
     "on-refused",
+    "after",
+    "soak",
+    "repository",
+    "max-changes",
+    "allow",
+    "platforms",
     "pull-request",
     "group",
     "labels",
