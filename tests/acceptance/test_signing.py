@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import manifests, repos
-from tests.support.cli import Result
+from tests.support.cli import Result, run_promoter
 from tests.support.gitserver import Fault, GitServer
 from tests.support.manifests import bump, configured, land
 from tests.support.programs import need
@@ -350,3 +350,16 @@ def test_a_public_key_alone(gpg_repo: Path, gpg_key: GpgKey, scratch: Path) -> N
     text = run("gpg", *export, GNUPGHOME=str(gpg_key.home))
     env = {"PROMOTER_SIGNING_KEY": text, "TMPDIR": str(scratch)}
     assert "PROMOTER_SIGNING_KEY" in signing_error(bump(gpg_repo, IMAGE, *STAGING, env=env))
+
+
+# --- files that are no manifests
+
+
+def test_a_hold_is_signed_too(ssh_repo: Path, ssh_key: SshKey, tmp_path: Path) -> None:
+    settings = ("staging", "--app", "api", "--manifest-repo", str(ssh_repo))
+    for verb in ("hold", "unhold"):
+        done = run_promoter(verb, *settings, env={"PROMOTER_SIGNING_KEY": ssh_key.text})
+        assert done.code == 0, done
+        ssh_key.verify(ssh_repo, tmp_path)
+        assert repos.log(ssh_repo)[0].committer == BOT
+    assert len(repos.log(ssh_repo)) == 3
