@@ -6,42 +6,25 @@ one file says of another's sites counts wherever both stand in the tree.
 
 from __future__ import annotations
 
-import posixpath
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from promoter import mentions
-from promoter.discover.includers import Includers
+from promoter.discover.every import every_site, may_hold
 from promoter.edit import current, edit_file
 from promoter.outcome import FoundSite, Inventory
-from promoter.sites import (
-    argocd,
-    find_sites,
-    flux,
-    helm_values,
-    is_manifest_name,
-    kustomize,
-    kustomize_build,
-    lines_of,
-    substitute,
-)
+from promoter.sites import is_manifest_name, lines_of
 from promoter.sites.image_string import without_mere_words
 from promoter.sites.model import ManifestFile, UnreadableFileError, read_manifest
 from promoter.yamltext import EditError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from promoter.discover.configured import Targets
     from promoter.edit import Version
     from promoter.outcome import SiteState
     from promoter.sites.model import Site
-
-# Without one of these no format finds anything: such a file is not parsed.
-_MAY_HOLD = re.compile(
-    rb"image|repo(?!rt)|tag(?!ing)|digest|bundle|oci:|\$\{|substituteFrom|\bConfigMap\b", re.IGNORECASE
-)
 
 _OTHER_TAG, _OTHER_DIGEST = "0.0.0-other", f"sha256:{'0' * 64}"
 
@@ -60,7 +43,7 @@ def scan(files: Iterable[tuple[str, bytes]], targets: Targets | None = None) -> 
     read: dict[str, ManifestFile] = {}
     unreadable: dict[str, UnreadableFileError] = {}
     for path, data in contents.items():
-        if _MAY_HOLD.search(data) or kustomize.is_kustomization(path):
+        if may_hold(path, data):
             try:
                 read[path] = read_manifest(path, data)
             except UnreadableFileError as error:
@@ -111,37 +94,11 @@ def _lines_held(sites: Iterable[Site], read: dict[str, ManifestFile]) -> dict[st
 
 
 def _sites(read: dict[str, ManifestFile], contents: dict[str, bytes]) -> list[Site]:
-    """The sites of all files, shadowed ones marked."""
-    kustomizations = [file for path, file in read.items() if kustomize.is_kustomization(path)]
-    found = {path: find_sites(file) for path, file in read.items()}
-    by_base = {path: list(_from_bases(file, read, contents)) for path, file in read.items()}
-    everything = [site for path, own in found.items() for site in (*own, *by_base[path])]
-    reach_of = kustomize_build.reach({posixpath.dirname(file.path): file for file in kustomizations}.get)
-    setters = substitute.setters_by_file(read.values(), reach_of)
-    known = substitute.uses(read.values(), everything) if setters else ()
-    sites: list[Site] = []
-    for path, file in read.items():
-        more = [*by_base[path], *substitute.sites_of(setters.get(path, ()), known)]
-        sites += find_sites(file, more=more) if more else found[path]
-    setting = [setter for own in setters.values() for setter in own]
-    sites = [substitute.settled(site, setting) for site in sites]
-    sites = argocd.shadow(sites, read.values())
-    leading = {file.path: contents[file.path] for file in kustomizations}
-    applied = {path: data for path, data in contents.items() if flux.APPLIES in data}
-    parsed = [*kustomizations, *(read[path] for path in applied if path in read)]
+    """The sites of all files: shadowed ones marked, and those that an edit would stumble over."""
     by_file: dict[str, list[Site]] = {path: [] for path in read}
-    for site in Includers(leading, parsed, applied).shadow(sites):
+    for site in every_site(read, contents):
         by_file[site.file].append(site)
     return [site for path, file in read.items() for site in _tried(file, by_file[path])]
-
-
-def _from_bases(
-    file: ManifestFile, read: dict[str, ManifestFile], contents: dict[str, bytes]
-) -> Iterator[Site]:
-    """The sites of a values file whose image its base files name."""
-    if helm_values.may_override(file.path, contents[file.path]) and helm_values.has_lone_version(file):
-        bases = [read[path] for path in helm_values.bases(file.path, contents) if path in read]
-        yield from helm_values.find(file, bases)
 
 
 def _tried(file: ManifestFile, sites: list[Site]) -> list[Site]:

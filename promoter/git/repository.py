@@ -28,7 +28,8 @@ DEFAULT_AUTHOR = "promoter <promoter@users.noreply.invalid>"
 
 _BASE = "refs/promoter/base"
 _RESULT = "refs/promoter/result"
-_REGULAR = frozenset({"100644", "100755"})
+REGULAR = "100644"  # the mode of a file that is not executable
+_REGULAR = frozenset({REGULAR, "100755"})
 _OLDEST_GIT = (2, 32)
 _TRIES_UNREACHABLE = 3
 _MOST_REDIRECTS = 3  # from http to https, to another path, and one to spare
@@ -84,7 +85,8 @@ class Repository:
     complete: bool = False  # the server sent every blob: it knows no filters
     _present: set[str] = field(default_factory=set)
     _redirects: int = 0
-    _deepened: bool = False
+    _deepened: dict[str, int] = field(default_factory=dict)  # by base
+    _tip: Snapshot | None = None
     _begun: Callable[[], Completed] | None = None
 
     # --- reading -----------------------------------------------------------------------
@@ -116,7 +118,8 @@ class Repository:
             raise self._nothing_there()
         if not head.startswith("ref: refs/heads/"):
             raise failures.no_branch(base or "HEAD")
-        return Snapshot(head.removeprefix("ref: refs/heads/"), tip.text)
+        self._tip = Snapshot(head.removeprefix("ref: refs/heads/"), tip.text)
+        return self._tip
 
     def _clone(self, base: str | None) -> list[str]:
         options = ["--bare", "--quiet", "--no-local", "--depth=1", "--filter=blob:none", "--no-tags"]
@@ -136,17 +139,27 @@ class Repository:
             reason="empty-repository",
         )
 
+    def latest(self, base: str | None) -> Snapshot:
+        """The present tip: opened the first time, from then on refreshed."""
+        if self._tip is None:
+            return self.open(base)
+        return self.refresh(self._tip)
+
     def refresh(self, snapshot: Snapshot) -> Snapshot:
         """The present tip of the same branch. Without a depth: exactly what came since arrives."""
         self.fetch(f"+refs/heads/{snapshot.base}:{_BASE}", doing="fetching the base branch again")
         return Snapshot(snapshot.base, self.git.must("rev-parse", "--verify", _BASE).text)
 
     def deepen(self, snapshot: Snapshot, commits: int) -> frozenset[str]:
-        """Fetch that many more commits, once; returns those whose parents have not been fetched."""
+        """Have at least that many more commits than the tip; returns those whose parents are not here.
+
+        Asked for again with a greater number, only what is missing is fetched.
+        """
         shallow = self.git.directory / "shallow"
-        if shallow.exists() and not self._deepened:
-            self._deepened = True
-            self.fetch(f"refs/heads/{snapshot.base}", deepen=commits, doing="fetching the last commits")
+        missing = commits - self._deepened.get(snapshot.base, 0)
+        if shallow.exists() and missing > 0:
+            self._deepened[snapshot.base] = commits
+            self.fetch(f"refs/heads/{snapshot.base}", deepen=missing, doing="fetching the last commits")
         return frozenset(shallow.read_text(encoding="ascii").split()) if shallow.exists() else frozenset()
 
     def fetch(
@@ -192,7 +205,7 @@ class Repository:
     def read(self, blobs: Iterable[str]) -> Iterator[tuple[str, bytes]]:
         """The contents of the blobs as (id, bytes), fetched in one batch, read one at a time."""
         wanted = list(dict.fromkeys(blobs))
-        self._fetch_blobs([blob for blob in wanted if blob not in self._present])
+        self.bring(wanted)
         if not wanted:
             return
         with tempfile.TemporaryFile(dir=self.git.directory) as request:
@@ -205,6 +218,10 @@ class Repository:
                         raise UnreachableError(f"the object {blob} did not arrive", reason="machine")
                     content = output.read(int(header[2]) + 1)
                     yield blob, content[:-1]
+
+    def bring(self, blobs: Iterable[str]) -> None:
+        """Fetch the contents of blobs that are read later, in one batch."""
+        self._fetch_blobs([blob for blob in dict.fromkeys(blobs) if blob not in self._present])
 
     def _fetch_blobs(self, blobs: Sequence[str]) -> None:
         if blobs and not self.complete:
@@ -228,10 +245,12 @@ class Repository:
 
     # --- writing -----------------------------------------------------------------------
 
-    def commit(self, snapshot: Snapshot, files: Mapping[Entry, bytes], message: str, author: str) -> str:
-        """Write one commit on top of the snapshot that replaces these files; returns its id.
+    def commit(
+        self, snapshot: Snapshot, files: Mapping[Entry, bytes | None], message: str, author: str
+    ) -> str:
+        """Write one commit on top of the snapshot that has these files, new or not; returns its id.
 
-        ``author`` is ``Name <mail>``.
+        A file whose content is None is deleted. ``author`` is ``Name <mail>``.
         """
         text = message.encode("utf-8", "backslashreplace")  # a path may hold any byte
         identity = f"{author} {int(time.time())} +0000"
@@ -240,6 +259,9 @@ class Repository:
             f"\nfrom {snapshot.commit}\n".encode(),
         ]
         for entry, content in files.items():
+            if content is None:
+                stream.append(b"D " + _quoted(entry.path) + b"\n")
+                continue
             head = f"M {entry.mode} inline ".encode() + _quoted(entry.path)
             stream.append(head + f"\ndata {len(content)}\n".encode() + content + b"\n")
         stream.append(b"get-mark :1\ndone\n")

@@ -8,6 +8,7 @@ wrote. Flux's Kustomizations add entries and components to what a directory buil
 from __future__ import annotations
 
 import posixpath
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
@@ -50,7 +51,8 @@ def shadow(
     included = {path for one in known.values() for path in one.includes + one.components}
     extended = {one.extends for one in known.values()}
     roots = [path for path in known if path not in included | extended]
-    return [_shadowed(site, roots, known) for site in sites]
+    leading_to = _leading_to(known)
+    return [_shadowed(site, roots, known, leading_to) for site in sites]
 
 
 def included(kustomizations: Iterable[ManifestFile]) -> set[str]:
@@ -58,12 +60,19 @@ def included(kustomizations: Iterable[ManifestFile]) -> set[str]:
     return {path for one in _known(kustomizations).values() for path in one.includes + one.components}
 
 
+def shape(file: ManifestFile) -> object:
+    """What decides what a kustomization shadows, to be compared: all of it but tags, digests and lines."""
+    one = _read(file)
+    entries = tuple((entry.name, entry.new_name, entry.sets_version) for entry in one.entries)
+    return entries, one.includes, one.components
+
+
 def leaving(root: str, site: Site, kustomizations: Iterable[ManifestFile]) -> set[str]:
     """The names under which a site's image leaves a kustomization with the version that the site holds."""
     known = _known(kustomizations)
     if not _is_transformed(site):
         return set()
-    passages = _passages(known[root], site, known, frozenset())
+    passages = _passages(known[root], site, known, frozenset(), _leading_to(known)(site.file))
     return {passage.name for passage in passages if not passage.shadowed_by}
 
 
@@ -127,19 +136,55 @@ def _is_transformed(site: Site) -> bool:
     return in_container or site.format == "kustomize"
 
 
-def _shadowed(site: Site, roots: list[str], known: dict[str, _Kustomization]) -> Site:
+def _leading_to(known: dict[str, _Kustomization]) -> Callable[[str], set[str]]:
+    """For a file: itself, and the kustomizations that reach it. In a big repository those are few of many."""
+    above: dict[str, list[str]] = defaultdict(list)
+    for one in known.values():
+        for path in (*one.includes, *one.components, *((one.extends,) if one.extends else ())):
+            above[path].append(one.path)
+    taking_all = [one for one in known.values() if one.below is not None]
+
+    @cache
+    def leading_to(file: str) -> set[str]:
+        found = {file, *(one.path for one in taking_all if _is_below(file, one.below or ""))}
+        waiting = list(found)
+        while waiting:
+            new = [path for path in above.get(waiting.pop(), ()) if path not in found]
+            found.update(new)
+            waiting += new
+        return found
+
+    return leading_to
+
+
+def _shadowed(
+    site: Site,
+    roots: list[str],
+    known: dict[str, _Kustomization],
+    leading_to: Callable[[str], set[str]],
+) -> Site:
     if not _is_transformed(site):
         return site
-    passages = [passage for root in roots for passage in _passages(known[root], site, known, frozenset())]
+    ways = leading_to(site.file)
+    passages = [
+        passage
+        for root in roots
+        if root in ways
+        for passage in _passages(known[root], site, known, frozenset(), ways)
+    ]
     if passages and all(passage.shadowed_by for passage in passages):
         return replace(site, shadowed_by=passages[0].shadowed_by)
     return site
 
 
 def _passages(
-    one: _Kustomization, site: Site, known: dict[str, _Kustomization], above: frozenset[str]
+    one: _Kustomization,
+    site: Site,
+    known: dict[str, _Kustomization],
+    above: frozenset[str],
+    ways: set[str],
 ) -> Iterator[Passage]:
-    """The ways of a site's image out of this kustomization; none where it is not reached."""
+    """The ways of a site's image out of this kustomization; all of them lead over ``ways``."""
     if one.path in above:
         return  # kustomize refuses such a cycle itself
     if site.file in (one.path, one.extends):
@@ -147,11 +192,11 @@ def _passages(
         return
     if one.below is not None and _is_taken_whole(one, site.file):
         yield apply(one.entries, Passage(site.reference.name, None))
-    for include in one.includes + one.components:
+    for include in (path for path in one.includes + one.components if path in ways):
         if include not in known:
             entering = [Passage(site.reference.name, None)] if include == site.file else []
         else:
-            entering = list(_passages(known[include], site, known, above | {one.path}))
+            entering = list(_passages(known[include], site, known, above | {one.path}, ways))
         # A component transforms what the kustomization has gathered before it.
         after = one.components.index(include) + 1 if include not in one.includes else 0
         later = [entry for path in one.components[after:] for entry in _entries(path, known, above)]

@@ -1,0 +1,1 @@
+"""History, read back from generated repositories."""
