@@ -18,12 +18,16 @@ _VARIABLES = (
     "PROMOTER_SSH_KEY",
     "PROMOTER_SIGNING_KEY",
 )
+# And those of one environment each.
+_PREFIXES = ("PROMOTER_TOKEN", "PROMOTER_SSH_KEY")
+_ADDRESSES = ("PROMOTER_MANIFEST_REPO", "PROMOTER_REPOSITORY_")
 _PASSWORD_IN_URL = re.compile(r"://[^/\s:@]*:([^/\s@]+)@")
 _SHORTEST = 4
 # One line of a key's base64: a part of the key must not come out either, however its lines are joined.
 _KEY_LINE = re.compile(r"[A-Za-z0-9+/=]{24,}")
 
 _registered: set[str] = set()
+_obtained: list[str] = []
 
 
 def register(secret: str) -> None:
@@ -31,13 +35,25 @@ def register(secret: str) -> None:
     _registered.update(_forms(secret))
 
 
+def register_obtained(secret: str) -> None:
+    """Have a secret masked that nobody but this run has seen: the CI system cannot know it yet."""
+    register(secret)
+    _obtained.append(secret)
+
+
+def obtained() -> tuple[str, ...]:
+    """The secrets that this run obtained by itself."""
+    return tuple(_obtained)
+
+
 def secrets_in(environ: Mapping[str, str], arguments: Iterable[str]) -> frozenset[str]:
     """Every secret that the caller gave, in each form it could show up in."""
-    names = [*_VARIABLES, *(name for name in environ if name.startswith("PROMOTER_TOKEN"))]
+    names = [*_VARIABLES, *(name for name in environ if name.startswith(_PREFIXES))]
     found = {environ[name].strip() for name in names if environ.get(name)}
     # A key is given as text or as a file; a file's name is no secret.
     found = {secret for secret in found if "\n" in secret or not secret.startswith(("/", ".", "~"))}
-    for text in (*arguments, environ.get("PROMOTER_MANIFEST_REPO", "")):
+    addresses = (value for name, value in environ.items() if name.startswith(_ADDRESSES))
+    for text in (*arguments, *addresses):
         found |= {form for written in _PASSWORD_IN_URL.findall(text) for form in (written, unquote(written))}
     return frozenset(form for secret in found for form in _forms(secret))
 

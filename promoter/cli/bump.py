@@ -33,6 +33,12 @@ Examples:
 @repeatable(
     "--image", metavar="REF", help="An image as it shall become: NAME:TAG, NAME:TAG@DIGEST or NAME@DIGEST."
 )
+@option(
+    "--build-metadata",
+    metavar="FILE",
+    help="What docker buildx (build, bake) or metadata-action wrote as JSON: the images, with their digests; "
+    "- is the standard input. --image NAME picks some of them.",
+)
 @option("--app", metavar="NAME", help="What is promoted; by default the first image's app.")
 @option("--tag", metavar="TAG", help="With --app, for layouts that hold only a tag.")
 @option("--digest", metavar="DIGEST", help="With --tag: the digest it stands for.")
@@ -59,8 +65,17 @@ Examples:
     help="What to do about an image that the environment does not use.",
 )
 @option("--create", is_flag=True, help="Add the kustomize images entry that an image lacks.")
-@option("--pin", is_flag=True, help="Write the given digest also where none stands.")
+@option(
+    "--pin",
+    is_flag=True,
+    help="Write the digest also where none stands; where none is given, the one that the registry has.",
+)
 @option("--drop-digest", is_flag=True, help="Remove digests where they stand.")
+@option(
+    "--require-image",
+    is_flag=True,
+    help="Look in the registry first: the image must exist, for all the platforms configured for it.",
+)
 @option("--allow-downgrade", is_flag=True, help="Land an older version, or an older build.")
 @option("--again", is_flag=True, help="Land what already landed here and is no longer current.")
 @option("--strict-order", is_flag=True, help="Fail (6) where an older build would end as superseded.")
@@ -86,10 +101,10 @@ def command(output: Output, /, **given: Any) -> None:  # noqa: ANN401 - click ha
     with (
         session.open_repository(caller, deadline, output.debug) as repository,
         repository.opening(asked.base),
+        session.hands(repository, caller, output.debug) as hands,
     ):
         from promoter import pipeline  # imported while Git fetches
 
-        hands = session.hands(repository, caller)
         output.outcome(pipeline.bump(asked, hands))
 
 
@@ -101,19 +116,25 @@ def _options(given: dict[str, Any], environ: dict[str, str]) -> BumpOptions:
     from promoter.options import BumpOptions, Style
 
     images = tuple(dict.fromkeys(_read("--image", parse_reference, text) for text in given["image"]))
+    if given["build_metadata"]:
+        from promoter import build_metadata
+
+        built = build_metadata.read(given["build_metadata"])
+        images = built.chosen(images)
+        given = {**given, "source": given["source"] or built.revision}
     if given["digest"] and not given["tag"]:
         raise UsageError("--digest goes with --tag; an image takes its digest as NAME:TAG@DIGEST")
     if given["tag"] and not given["app"]:
         raise UsageError("--tag goes with --app; an image takes its tag as NAME:TAG")
     if bool(images) == bool(given["tag"]):
-        raise UsageError("say what shall land: --image REF (repeatable), or --app NAME --tag TAG")
+        raise UsageError(
+            "say what shall land: --image REF (repeatable), --build-metadata FILE, or --app NAME --tag TAG"
+        )
     for image in images:
         _check_image(image, images)
     _check_marker(given["marker"], images)
     if given["pin"] and given["drop_digest"]:
         raise UsageError("--pin and --drop-digest exclude each other")
-    if given["pin"] and not (given["digest"] or all(image.digest for image in images)):
-        raise UsageError("--pin needs the digest: give NAME:TAG@DIGEST")
     request = Request(
         images,
         given["app"],
@@ -137,6 +158,9 @@ def _options(given: dict[str, Any], environ: dict[str, str]) -> BumpOptions:
         anywhere=given["match"] == "anywhere",
         create=given["create"],
         only_marked=given["only_marked"],
+        require_image=given["require_image"],
+        lift_hold=given["lift_hold"],
+        override=read.override(given),
         **read.where(given),
     )
 

@@ -6,9 +6,9 @@ import io
 import os
 import sys
 import traceback
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, TextIO, TypeVar
 
 from promoter.errors import PromoterError, UnreachableError, UsageError
 from promoter.outcome import Failed, Outcome
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from promoter.outcome import RunStatus
 
+T = TypeVar("T")
+
 ISSUES = "https://github.com/promoter-ci/promoter/issues"
 
 
@@ -32,6 +34,7 @@ class Output:
     """
 
     form: str = "text"  # one of --output
+    report_dir: str | None = None
     verbose: bool = False
     debugging: bool = False
     verb: str = "promoter"
@@ -42,15 +45,11 @@ class Output:
     @classmethod
     def from_arguments(cls, arguments: Sequence[str], environ: Mapping[str, str]) -> Output:
         """Read what must be known even where the command line itself is wrong."""
-        format_ = environ.get("PROMOTER_OUTPUT", "text")
-        for argument, following in zip(arguments, [*arguments[1:], ""], strict=False):
-            if argument == "--output":
-                format_ = following
-            elif argument.startswith("--output="):
-                format_ = argument.partition("=")[2]
+        format_ = _given("--output", arguments, environ.get("PROMOTER_OUTPUT", "text"))
         verb = arguments[0] if arguments and not arguments[0].startswith("-") else "promoter"
         return cls(
             form=format_ if format_ == "json" or verb == "validate" else "text",
+            report_dir=_given("--report-dir", arguments, environ.get("PROMOTER_REPORT_DIR")) or None,
             debugging="--debug" in arguments,
             verb=verb,
             _arguments=arguments,
@@ -60,17 +59,12 @@ class Output:
     def outcome(self, outcome: Outcome) -> None:
         """Print the result of a run and remember its exit code."""
         self.exit_code = outcome.exit_code
+        outcome = self._reported(outcome)
         if self._is_machine_read:
             self._document(outcome)
-        if self.form == "json":
-            return
-        for notice in outcome.warnings:
-            self._write(sys.stderr, render_notice(notice, self._paint(sys.stderr)))
-        # A report for a forge goes into a file; people who look at the job shall see as much.
-        stream = sys.stderr if self._is_machine_read else sys.stdout
-        self._write(stream, render_text(outcome, self._paint(stream)))
-        if outcome.error is not None:
-            self._print_error(outcome.error)
+        if self.form != "json":
+            self._tell(outcome)
+        self._annotate(outcome)
 
     def error(self, error: PromoterError) -> int:
         """Print an error that ended the run; returns the exit code."""
@@ -78,11 +72,14 @@ class Output:
         if isinstance(error, UsageError) and error.next_step is None:
             error.next_step = f"{self._command} --help lists the options"
         failed = Failed.of(error)
+        status: RunStatus = "refused" if error.exit_code in (4, 5, 6) else "failed"
+        outcome = self._reported(Outcome(self.verb, status, error.reason, error=failed))
         if self._is_machine_read:
-            status: RunStatus = "refused" if error.exit_code in (4, 5, 6) else "failed"
-            self._document(Outcome(verb=self.verb, status=status, reason=error.reason, error=failed))
+            self._document(outcome)
         if self.form != "json":
+            self._warn(outcome)
             self._print_error(failed)
+        self._annotate(outcome)
         if self.debugging:
             self._write(sys.stderr, "".join(traceback.format_exception(error)))
         return self.exit_code
@@ -115,7 +112,50 @@ class Output:
 
     @property
     def _is_machine_read(self) -> bool:
-        return self.form in ("json", "sarif", "code-quality")
+        return self.form in ("json", "sarif", "code-quality", "html")
+
+    def _tell(self, outcome: Outcome) -> None:
+        """Say for people what happened."""
+        self._warn(outcome)
+        # A report for a forge goes into a file; people who look at the job shall see as much.
+        stream = sys.stderr if self._is_machine_read else sys.stdout
+        if self._environ.get("GITLAB_CI") == "true":
+            from promoter.report import gitlab
+
+            self._write(stream, render_text(outcome, self._paint(stream), gitlab.fold))
+            self._write(stream, gitlab.links(outcome))
+        else:
+            self._write(stream, render_text(outcome, self._paint(stream)))
+        if outcome.error is not None:
+            self._print_error(outcome.error)
+
+    def _warn(self, outcome: Outcome) -> None:
+        for notice in outcome.warnings:
+            self._write(sys.stderr, render_notice(notice, self._paint(sys.stderr)))
+
+    def _reported(self, outcome: Outcome) -> Outcome:
+        """Write the reports that CI systems pick up; what cannot be written is a warning more."""
+        if not self._is_on_github and not self.report_dir:
+            return outcome
+        from promoter.report import ci
+
+        if self._is_on_github:
+            from promoter.report import github
+            from promoter.secrets import obtained
+
+            self._instruct(github.mask_commands(obtained()))
+        notices = ci.write(outcome, self._environ, self.report_dir, self._masked)
+        return replace(outcome, warnings=(*outcome.warnings, *notices))
+
+    def _annotate(self, outcome: Outcome) -> None:
+        if self._is_on_github:
+            from promoter.report import github
+
+            self._instruct(self._masked(github.annotation_commands(outcome)))
+
+    @property
+    def _is_on_github(self) -> bool:
+        return self._environ.get("GITHUB_ACTIONS") == "true"
 
     def _document(self, outcome: Outcome) -> None:
         """Print the one document of a form that machines read."""
@@ -124,11 +164,18 @@ class Output:
             from promoter.report.sarif import render
         elif self.form == "code-quality":
             from promoter.report.code_quality import render
+        elif self.form == "html":
+            from promoter.report.board_html import render_outcome as render
         else:
             from promoter.report.document import render
         if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(encoding="utf-8")  # JSON is UTF-8, whatever the locale
-        self._write(sys.stdout, render(outcome))
+            sys.stdout.reconfigure(encoding="utf-8")  # whatever the locale
+        text = render(outcome)
+        if self._is_searched and self.form != "html":
+            from promoter.report.log_commands import json_without_commands
+
+            text = json_without_commands(text)
+        self._write(sys.stdout, text)
 
     def _print_error(self, failed: Failed) -> None:
         paint = self._paint(sys.stderr)
@@ -147,12 +194,34 @@ class Output:
 
         return secrets_in(self._environ, self._arguments)
 
-    def _write(self, stream: TextIO | None, text: str) -> None:
-        if stream is None:  # closed by whoever started us
-            return
+    def _masked(self, text: str) -> str:
         from promoter.secrets import mask
 
-        text = mask(text, self._secrets)
+        return mask(text, self._secrets)
+
+    @cached_property
+    def _is_searched(self) -> bool:
+        """Whether a CI system looks for commands in what is printed."""
+        from promoter.report.log_commands import reads_commands
+
+        return reads_commands(self._environ)
+
+    def _write(self, stream: TextIO | None, text: str) -> None:
+        """Print text in which nothing is a command to the CI system."""
+        text = self._masked(text)
+        if self._is_searched:
+            from promoter.report.log_commands import without_commands
+
+            text = without_commands(text)
+        self._print(stream, text)
+
+    def _instruct(self, text: str) -> None:
+        """Print commands to the CI system, where they do not touch the result."""
+        self._print(sys.stderr, text)
+
+    def _print(self, stream: TextIO | None, text: str) -> None:
+        if stream is None:  # closed by whoever started us
+            return
         encoding = stream.encoding or "utf-8"
         try:
             stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
@@ -166,6 +235,17 @@ class Output:
         self.exit_code = self.exit_code or UnreachableError.exit_code
         message = f"the result could not be written to the standard output: {error.strerror}"
         self._print_error(Failed(self.exit_code, message, next="run again: it converges"))
+
+
+def _given(option: str, arguments: Sequence[str], otherwise: T) -> str | T:
+    """An option's value, also in a command line that is wrong."""
+    found: str | T = otherwise
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=False):
+        if argument == option:
+            found = following
+        elif argument.startswith(f"{option}="):
+            found = argument.partition("=")[2]
+    return found
 
 
 def silence(stream: TextIO) -> None:

@@ -16,7 +16,7 @@ from promoter.credentials import Credential
 from promoter.errors import DeniedError, UsageError
 from promoter.forges.calls import CallFailedError, repeat
 from promoter.forges.web import Session, explain
-from promoter.secrets import register
+from promoter.secrets import register, register_obtained
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -88,7 +88,7 @@ def obtain(connection: Connection, app: Credential, permissions: Mapping[str, st
             {"repositories": [connection.project.rpartition("/")[2]], "permissions": dict(permissions)},
         )
     token = str(answer["token"])
-    register(token)
+    register_obtained(token)
     return Credential("installation", "x-access-token", token, app.source, app.app_id, slug)
 
 

@@ -14,7 +14,7 @@ IMAGE = "api:1.1.0"
 SHA = "8d1c8b69c3fce7bea45c73efd06983e3c419a92f"
 TIME = "2026-03-01T12:30:00+01:00"
 OURS = {"Promoter-Id", "Promoter-Environment", "Promoter-App", "Promoter-Image"}
-BOT = "github-actions[bot] <41898282+github-actions[bot]@users.noreply.github.com>"
+BOT = "github-actions[bot] <github-actions[bot]@users.noreply.github.example.com>"
 
 GITHUB = {
     "GITHUB_ACTIONS": "true",
@@ -41,6 +41,23 @@ GITLAB = {
     "GITLAB_USER_EMAIL": "alice@example.com",
     "GITLAB_USER_LOGIN": "alice",
     "GITLAB_USER_NAME": "Alice Ä. Example",
+}
+JENKINS = {
+    "BUILD_NUMBER": "42",
+    "BUILD_URL": "https://ci.example.com/jenkins/job/acme/job/api/job/main/42/",
+    "GIT_COMMIT": SHA,
+    "JENKINS_URL": "https://ci.example.com/jenkins/",
+    "JOB_NAME": "acme/api/main",
+}
+AZURE = {
+    "BUILD_BUILDID": "42",
+    "BUILD_REQUESTEDFOR": "Alice",
+    "BUILD_REQUESTEDFOREMAIL": "alice@example.com",
+    "BUILD_SOURCEVERSION": SHA,
+    "SYSTEM_COLLECTIONURI": "https://dev.azure.com/acme/",
+    "SYSTEM_DEFINITIONID": "7",
+    "SYSTEM_TEAMPROJECT": "Shop",
+    "TF_BUILD": "True",
 }
 
 
@@ -138,10 +155,10 @@ def test_github(repo: Path, tmp_path: Path) -> None:
     assert origin_of(commit) == {
         "Promoter-Source": SHA,
         "Promoter-Source-Time": TIME,
-        "Promoter-Order": "github:acme/api:.github/workflows/build.yml#42",
+        "Promoter-Order": "github:github.example.com/acme/api:.github/workflows/build.yml#42",
         "Promoter-Run": "https://github.example.com/acme/api/actions/runs/9876543210",
     }
-    assert commit.author == "alice <alice@users.noreply.github.com>"
+    assert commit.author == "alice <alice@users.noreply.github.example.com>"
 
 
 def test_github_after_another_workflow(repo: Path, tmp_path: Path) -> None:
@@ -172,13 +189,13 @@ def test_github_with_neither_has_no_time(repo: Path, tmp_path: Path) -> None:
     env = {**GITHUB, "GITHUB_EVENT_PATH": str(tmp_path / "absent.json")}
     told = origin_of(landed(repo, env=env, cwd=tmp_path))
     assert "Promoter-Source-Time" not in told
-    assert told["Promoter-Order"] == "github:acme/api:.github/workflows/build.yml#42"
+    assert told["Promoter-Order"] == "github:github.example.com/acme/api:.github/workflows/build.yml#42"
 
 
 def test_github_without_a_workflow_file_uses_its_name(repo: Path) -> None:
     env = {key: value for key, value in GITHUB.items() if key != "GITHUB_WORKFLOW_REF"}
     told = origin_of(landed(repo, env=env))
-    assert told["Promoter-Order"] == "github:acme/api:Build and promote#42"
+    assert told["Promoter-Order"] == "github:github.example.com/acme/api:Build and promote#42"
 
 
 def test_github_re_runs_keep_their_order(repo: Path) -> None:
@@ -196,7 +213,13 @@ def test_github_with_an_odd_actor_is_the_bot(repo: Path, actor: str) -> None:
 @pytest.mark.parametrize("actor", ["dependabot[bot]", "renovate[bot]"])
 def test_github_apps_are_named(repo: Path, actor: str) -> None:
     author = landed(repo, env={**GITHUB, "GITHUB_ACTOR": actor}).author
-    assert author == f"{actor} <{actor}@users.noreply.github.com>"
+    assert author == f"{actor} <{actor}@users.noreply.github.example.com>"
+
+
+def test_the_bot_of_github_itself(repo: Path) -> None:
+    env = {**GITHUB, "GITHUB_ACTOR": "", "GITHUB_SERVER_URL": "https://github.com"}
+    bot = "github-actions[bot] <41898282+github-actions[bot]@users.noreply.github.com>"
+    assert landed(repo, env=env).author == bot
 
 
 @pytest.mark.parametrize("number", ["", "-1", "x", "1.5", "٣"])
@@ -242,7 +265,7 @@ def test_gitlab(repo: Path) -> None:
     assert origin_of(commit) == {
         "Promoter-Source": SHA,
         "Promoter-Source-Time": TIME,
-        "Promoter-Order": "gitlab:acme/api:pipeline#42",
+        "Promoter-Order": "gitlab:gitlab.example.com/acme/api:pipeline#42",
         "Promoter-Run": "https://gitlab.example.com/acme/api/-/jobs/77",
     }
     assert commit.author == "Alice Ä. Example <alice@example.com>"
@@ -250,7 +273,7 @@ def test_gitlab(repo: Path) -> None:
 
 def test_gitlab_with_little(repo: Path) -> None:
     commit = landed(repo, env={"GITLAB_CI": "true", "CI_PIPELINE_IID": "3", "GITLAB_USER_NAME": "A <b>"})
-    assert origin_of(commit) == {"Promoter-Order": "gitlab::pipeline#3"}
+    assert origin_of(commit) == {}  # without the project the number says nothing
     assert commit.author == "promoter <promoter@users.noreply.invalid>"
 
 
@@ -258,6 +281,42 @@ def test_gitlab_orders_builds(repo: Path) -> None:
     land(repo, "api:b7c8d9e", env={**GITLAB, "CI_PIPELINE_IID": "43"})
     result = bump(repo, "api:a1b2c3d", env=GITLAB)
     assert (result.code, manifests.status(result)) == (0, "superseded")
+
+
+# --- the others: what each variable means is tested in tests/unit/test_ci.py
+
+
+def test_jenkins(repo: Path) -> None:
+    commit = landed(repo, env=JENKINS)
+    assert origin_of(commit) == {
+        "Promoter-Source": SHA,
+        "Promoter-Order": "jenkins:ci.example.com/jenkins:acme/api/main#42",
+        "Promoter-Run": "https://ci.example.com/jenkins/job/acme/job/api/job/main/42/",
+    }
+    assert commit.author == "promoter <promoter@users.noreply.invalid>"
+
+
+def test_an_old_build_that_is_replayed_is_superseded(repo: Path, tmp_path: Path) -> None:
+    """Jenkins gives the replay the highest number; its commit is still the older one."""
+    work = repos.make_repo(tmp_path / "work/.git", {"a": "1"})
+    older = repos.commit_files(work, {"a": "2"}, "Older")
+    newer = repos.commit_files(work, {"a": "3"}, "Newer")
+    repos.git(work, "config", "core.bare", "false")
+    where = tmp_path / "work"
+    land(repo, "api:b7c8d9e", env={**JENKINS, "GIT_COMMIT": newer, "BUILD_NUMBER": "43"}, cwd=where)
+    replay = {**JENKINS, "GIT_COMMIT": older, "BUILD_NUMBER": "44"}
+    result = bump(repo, "api:a1b2c3d", env=replay, cwd=where)
+    assert (result.code, manifests.status(result)) == (0, "superseded")
+
+
+def test_azure(repo: Path) -> None:
+    commit = landed(repo, env=AZURE)
+    assert origin_of(commit) == {
+        "Promoter-Source": SHA,
+        "Promoter-Order": "azure:dev.azure.com/acme/Shop:7#42",
+        "Promoter-Run": "https://dev.azure.com/acme/Shop/_build/results?buildId=42",
+    }
+    assert commit.author == "Alice <alice@example.com>"
 
 
 # --- the configuration
