@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PYTEST_ARGS ?=
 # What tests use of tools/programs.py.
-PROGRAMS := gitea npm-packages kubeconform kustomize helm conftest
+PROGRAMS := gitea npm-packages kubeconform kustomize helm conftest actionlint
 
 .PHONY: demo test lint docs lock clean
 
@@ -37,6 +37,10 @@ docs: $(READY)
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
 		--group dev --upgrade pyproject.toml -o requirements/dev.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
+		--upgrade pyproject.toml -o requirements/runtime.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
+		--upgrade --group release -o requirements/release.txt
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
