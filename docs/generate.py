@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import inspect
 from pathlib import Path
+from typing import Any
 
 import click
+import yaml
 
 from promoter.cli import VERBS, promoter
 from promoter.sites.formats import EVERYWHERE, NAMED_OTHERWISE, Format
 
 REFERENCE = Path(__file__).parent / "reference"
+GITLAB_TEMPLATE = Path(__file__).parents[1] / ".gitlab-ci-template.yml"
+ACTION = Path(__file__).parents[1] / "action.yml"
+INPUTS_BEGIN, INPUTS_END = "<!-- inputs: made by `make docs` -->", "<!-- end of inputs -->"
 
 INTRODUCTION = """\
 # Command line
@@ -98,7 +103,45 @@ def formats() -> str:
     return "\n".join([FORMATS_INTRODUCTION, *map(_format, (*EVERYWHERE, *NAMED_OTHERWISE)), LEFT_AND_REFUSED])
 
 
-PAGES = {"command-line.md": command_line, "formats.md": formats}
+def _input(name: str, said: dict[str, Any]) -> str:
+    kind = said.get("type", "string")
+    form = (
+        " or ".join(f"`{one}`" if one else "empty" for one in said["options"]) if "options" in said else kind
+    )
+    default = f"`{said['default']}`".lower() if kind == "boolean" else f"`{said['default']}`"
+    description = " ".join(said["description"].split())
+    return f"| `{name}` | {form} | {default if said['default'] != '' else ''} | {description} |"
+
+
+def gitlab_template() -> str:
+    """The page of the GitLab template, with its inputs as the template itself tells them."""
+    head, _, rest = (REFERENCE / "gitlab-template.md").read_text(encoding="utf-8").partition(INPUTS_BEGIN)
+    inputs = next(yaml.safe_load_all(GITLAB_TEMPLATE.read_text(encoding="utf-8")))["spec"]["inputs"]
+    rows = "\n".join(_input(name, said) for name, said in inputs.items())
+    table = f"| input | form | default | |\n|---|---|---|---|\n{rows}\n"
+    return f"{head}{INPUTS_BEGIN}\n{table}{INPUTS_END}{rest.partition(INPUTS_END)[2]}"
+
+
+def action() -> str:
+    """The page of the GitHub Action, with inputs and outputs as action.yml tells them."""
+    head, _, rest = (REFERENCE / "action.md").read_text(encoding="utf-8").partition(INPUTS_BEGIN)
+    described = yaml.safe_load(ACTION.read_text(encoding="utf-8"))
+    defaults = {name: f" Default: `{one['default']}`." for name, one in described["inputs"].items()}
+    inputs = "\n".join(
+        f"| `{name}` | {one['description']}{defaults[name] if one['default'] else ''} |"
+        for name, one in described["inputs"].items()
+    )
+    outputs = "\n".join(f"| `{name}` | {one['description']} |" for name, one in described["outputs"].items())
+    tables = f"| input | |\n|---|---|\n{inputs}\n\n## Outputs\n\n| output | |\n|---|---|\n{outputs}\n"
+    return f"{head}{INPUTS_BEGIN}\n{tables}{INPUTS_END}{rest.partition(INPUTS_END)[2]}"
+
+
+PAGES = {
+    "action.md": action,
+    "command-line.md": command_line,
+    "formats.md": formats,
+    "gitlab-template.md": gitlab_template,
+}
 
 if __name__ == "__main__":
     for name, render in PAGES.items():

@@ -62,12 +62,18 @@ class SiteHistory:
 
 @dataclass(frozen=True)
 class Policy:
-    """The options that bear on order."""
+    """The options that bear on order.
+
+    With ``explicit`` a person asks for just this image: what a bump would pass over is refused.
+    With ``rollback`` what ran here before comes back, whatever order says.
+    """
 
     order: Order = "auto"
     allow_downgrade: bool = False
     again: bool = False
     strict_order: bool = False
+    explicit: bool = False
+    rollback: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,7 @@ _RUN_WINS = Verdict(Action.MOVE, "this image has no order, so this run wins", "r
 _FORCED = Verdict(
     Action.MOVE, "--allow-downgrade and --again let this run win, whatever landed before", "run-wins"
 )
+_RAN_BEFORE = Verdict(Action.MOVE, "", "rollback")
 _NEWER_VERSION = Verdict(Action.MOVE, "", "newer-version")
 _NEWER_BUILD = Verdict(Action.MOVE, "", "newer-build")
 _OLDER_VERSION = Verdict(Action.SUPERSEDED, "the site already holds a newer version", "older-version")
@@ -121,6 +128,8 @@ def judge(
     """
     if current == wanted:
         return _EQUAL
+    if policy.rollback:
+        return _RAN_BEFORE
     if policy.order == "none":
         return _RUN_WINS
     versions = _compare_tags(current[0], wanted[0], policy.order)
@@ -131,7 +140,7 @@ def judge(
     else:
         # Equal versions of different text or digest are two builds: versions do not tell these apart.
         verdict = _judge_builds(wanted, build, history, policy)
-    return _strict(verdict) if policy.strict_order else verdict
+    return _strict(verdict, policy) if policy.strict_order or policy.explicit else verdict
 
 
 def _compare_tags(current: str | None, wanted: str | None, order: Order) -> int | None:
@@ -188,8 +197,9 @@ def _allowed(verdict: Verdict, what: str) -> Verdict:
     return replace(verdict, action=Action.MOVE, why=f"{what}, allowed by --allow-downgrade")
 
 
-def _strict(verdict: Verdict) -> Verdict:
-    """`--strict-order`: what would be dropped silently fails the run instead."""
+def _strict(verdict: Verdict, policy: Policy) -> Verdict:
+    """What would be dropped silently fails the run instead."""
     if verdict.action is not Action.SUPERSEDED:
         return verdict
-    return replace(verdict, action=Action.REFUSE, why=f"{verdict.why} (--strict-order)")
+    hint = "" if policy.explicit else " (--strict-order)"
+    return replace(verdict, action=Action.REFUSE, why=f"{verdict.why}{hint}")

@@ -59,10 +59,11 @@ def _play(scene: Scene, stage: _Stage) -> _Stage:
         _commit(stage.directory, scene.commits, "freeze qa")
     if scene.merges:
         _merge(stage)
-    stage.say("$ " + shlex.join(["promoter", *scene.arguments]))
+    into = f" > {scene.into}" if scene.into is not None else ""
+    stage.say("$ " + shlex.join(["promoter", *scene.arguments]) + into)
     ended = _promoter(scene.arguments, stage.directory)
     said = (ended.text + "\n" + ended.errors).strip()
-    stage.say(said)
+    stage.say(said if scene.into is None else f"({scene.into}: {len(ended.output) // 1024} KB, one file)")
     if ended.code != scene.expected or scene.shows not in said:
         raise PromoterError(
             f"the demo expected exit code {scene.expected} and {scene.shows!r} here, and saw {ended.code}"

@@ -84,8 +84,9 @@ class Scene:
     """One step of the story: what people do first, if anything, then a run and how it ends.
 
     ``shows`` is what the run must print, ``commits`` are files that somebody pushes to the
-    base before it, and ``merges`` says that somebody merges what is proposed. Without one of
-    the programs that it ``needs`` a scene is left out.
+    base before it, and ``merges`` says that somebody merges what is proposed. What the run
+    prints goes to the file ``into``, if one is named. Without one of the programs that it
+    ``needs`` a scene is left out.
     """
 
     says: str
@@ -94,15 +95,20 @@ class Scene:
     expected: int = 0
     commits: Mapping[str, str] | None = None
     merges: bool = False
+    into: str | None = None
     needs: tuple[str, ...] = ()
+
+
+def verb(*words: str) -> tuple[str, ...]:
+    """The command line of a verb on the story's repository."""
+    return (*words, "--manifest-repo", REPOSITORY)
 
 
 def bump_of(environment: str, image: str) -> tuple[str, ...]:
     """The command line of a bump."""
-    return ("bump", "--manifest-repo", REPOSITORY, "--env", environment, "--image", image)
+    return (*verb("bump"), "--env", environment, "--image", image)
 
 
-_SYNC = ("sync", "--manifest-repo", REPOSITORY)
 _API = "ghcr.io/acme/api"
 
 SCENES = (
@@ -152,9 +158,56 @@ SCENES = (
     ),
     Scene(
         "Somebody merges it, by the line that was printed; sync finds nothing open any more.",
-        _SYNC,
+        verb("sync"),
         "unchanged (nothing-open)",
         merges=True,
+    ),
+    Scene(
+        "The next build comes to staging.",
+        bump_of("staging", f"{_API}:1.5.0"),
+        "promoted api in staging",
+    ),
+    Scene(
+        "From environment to environment: qa gets what staging runs, in its own format.",
+        verb("promote", "staging", "qa", "--app", "api"),
+        "ghcr.io/acme/api:1.4.3 -> ghcr.io/acme/api:1.5.0",
+    ),
+    Scene(
+        "What would go on to production?",
+        verb("diff", "qa", "production"),
+        "1.5.0",
+    ),
+    Scene(
+        "It is bad. Back to what ran before, whoever brought it.",
+        verb("rollback", "qa", "--app", "api", "--reason", "checkout fails"),
+        "ghcr.io/acme/api:1.5.0 -> ghcr.io/acme/api:1.4.3",
+    ),
+    Scene(
+        "And it sticks: the pipeline that brought it runs again.",
+        bump_of("qa", f"{_API}:1.5.0"),
+        "checkout fails",
+        6,
+    ),
+    Scene(
+        "Until somebody lets it go.",
+        verb("unhold", "qa", "--app", "api"),
+        "let go api in qa",
+    ),
+    Scene(
+        "Who moved what in qa?",
+        verb("history", "qa"),
+        "rollback",
+    ),
+    Scene(
+        "What runs where?",
+        verb("status"),
+        "1.5.0",
+    ),
+    Scene(
+        "The same as a page, for people without a shell.",
+        verb("status", "--output", "html"),
+        "</html>",
+        into="board.html",
     ),
     Scene(
         "Somebody freezes qa in .promoter.yaml: from then on a push is refused.",

@@ -1,6 +1,7 @@
 """What stands against landing in an environment now. Pure: time and facts come from the caller (DESIGN §8).
 
-A closed gate does not stop a proposal: a pull request is opened all the same and waits.
+A closed gate does not stop a proposal: a pull request is opened all the same and waits. What a
+rule of the configuration rules out is refused in either case.
 """
 
 from __future__ import annotations
@@ -9,13 +10,23 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
+from promoter.config_gates import is_found
 from promoter.config_time import WeekTime, parse_freeze_time, time_zone
+from promoter.errors import RefusedError
+from promoter.holds import is_over
+from promoter.paths import glob_text
+from promoter.rules import rule_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import tzinfo
 
     from promoter.config import Environment, Freeze
+    from promoter.forges.port import CheckState
+    from promoter.holds import Hold
+    from promoter.image import ImageReference
+    from promoter.intent import Origin
+    from promoter.rules import Rules
 
 _WEEK = timedelta(days=7)
 _MOST_SPANS = 100  # freezes that follow each other without a gap, before nobody waits for the end
@@ -25,18 +36,114 @@ _MOST_SPANS = 100  # freezes that follow each other without a gap, before nobody
 class Gate:
     """A closed gate: ``reason`` is a slug, ``message`` says it to people.
 
-    ``until`` (aware) is when it opens by itself, None where it does not.
+    ``until`` (aware) is when it opens by itself, None where it does not. ``app`` is the one that
+    is held.
     """
 
     reason: str
     message: str
     until: datetime | None = None
+    app: str | None = None
 
 
-def gates_of(environment: Environment, now: datetime) -> tuple[Gate, ...]:
-    """The gates that are closed at ``now`` (aware); none where the environment takes changes."""
-    frozen = _frozen(environment.freeze, now)
-    return (frozen,) if frozen is not None else ()
+@dataclass(frozen=True)
+class Arrival:
+    """What the environment that an image passes through first tells of it.
+
+    ``runs`` are the versions that run there. ``there`` says that the image is one of them,
+    ``since`` (aware) since when, None where that is not known. ``commit`` is the one that brought
+    it, with its ``checks`` by name; these are None where nobody asked.
+    """
+
+    image: ImageReference
+    runs: tuple[ImageReference, ...] = ()
+    there: bool = False
+    since: datetime | None = None
+    commit: str = ""
+    checks: Mapping[str, CheckState] | None = None
+
+
+def frozen(environment: Environment, now: datetime) -> tuple[Gate, ...]:
+    """One gate where a freeze is on at ``now`` (aware)."""
+    found = _frozen(environment.freeze, now)
+    return (found,) if found is not None else ()
+
+
+def held(holds: Sequence[Hold], now: datetime) -> Iterator[Gate]:
+    """A gate for each hold that is not over."""
+    for hold in holds:
+        if is_over(hold, now):
+            continue
+        since = f" since {_utc(hold.since)}" if hold.since is not None else ""
+        until = f" until {_utc(hold.until)}" if hold.until is not None else ""
+        reason = f": {hold.reason}" if hold.reason else ""
+        yield Gate("held", f"{hold.app} is held by {hold.by}{since}{until}{reason}", hold.until, hold.app)
+
+
+def not_arrived(environment: Environment, arrivals: Sequence[Arrival], now: datetime) -> Iterator[Gate]:
+    """What is missing of the way through the environment before, image by image."""
+    source, soak = environment.after, environment.soak
+    for one in arrivals:
+        if not one.there:
+            runs = ", ".join(each.tag or each.digest or "no version" for each in one.runs)
+            has = f"it runs {runs}" if one.runs else "it does not use that image"
+            yield Gate("after", f"{source} does not run {one.image}: {has}")
+            continue
+        if soak is not None and one.since is None:
+            yield Gate("soak", f"since when {source} has run {one.image} is not known")
+        elif soak is not None and one.since is not None and now < one.since + soak:
+            until = one.since + soak
+            text = f"{source} has run {one.image} since {_utc(one.since)}: soaked at {_utc(until)}"
+            yield Gate("soak", text, until)
+        for name in environment.require_checks:
+            state = (one.checks or {}).get(name, "none")
+            if state != "passed":
+                says = "is not there" if state == "none" else f"is {state}"
+                yield Gate("checks", f"the check {name} {says} on {source}'s commit {one.commit[:12]}")
+
+
+def _utc(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def raise_if_ruled_out(
+    rules: Rules, images: Sequence[ImageReference], origin: Origin, count: int, *, rollback: bool
+) -> None:
+    """Raise RefusedError where the configuration does not let these images in, or not so many changes.
+
+    What ran there before may come back whatever tags are allowed now.
+    """
+    environment = rules.environment
+    override = "; --override REASON passes it" if environment.allow_override else ""
+    for image in () if rollback else images:
+        rule = rule_of(image, rules.config)
+        if rule is not None and rule.allow is not None and not is_found(rule.allow, image.tag or ""):
+            raise RefusedError(
+                f"{image} is not allowed: its tag does not match {rule.allow!r} (images: {rule.match})",
+                next_step=f"build it under such a tag, or change allow in the configuration{override}",
+                reason="not-allowed",
+            )
+        branch = rule.source_branch if rule is not None else None
+        if branch is not None and not glob_text(origin.source_branch or "", branch):
+            built = f"was built on {origin.source_branch}" if origin.source_branch else "does not say its own"
+            raise RefusedError(
+                f"{image} has to come from the branch {branch}, and {built}",
+                next_step=f"promote a build of that branch, or say it with --source-branch{override}",
+                reason="source-branch",
+            )
+    raise_if_too_many(environment, count)
+
+
+def raise_if_too_many(environment: Environment, count: int) -> None:
+    """Raise RefusedError where a run would change more places than the environment takes at once."""
+    if environment.max_changes is not None and count > environment.max_changes:
+        override = "; --override REASON passes it" if environment.allow_override else ""
+        raise RefusedError(
+            f"{count} changes are more than the {environment.max_changes} "
+            f"that {environment.name} takes in one run",
+            next_step=f"promote fewer images, or raise max-changes{override}",
+            reason="too-many-changes",
+        )
 
 
 def _frozen(freezes: tuple[Freeze, ...], now: datetime) -> Gate | None:

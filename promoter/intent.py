@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 class Origin:
     """Where an intent comes from: the source revision and the CI run that built it.
 
-    ``order`` is the namespace (platform, repository, workflow) and the run's number there.
+    ``source_branch`` is the branch that the revision was built on, ``order`` the namespace (platform,
+    repository, workflow) and the run's number there.
     ``author`` is ``Name <mail>``.
     """
 
@@ -30,6 +31,7 @@ class Origin:
     run_url: str | None = None
     actor: str | None = None
     author: str | None = None
+    source_branch: str | None = None
 
     @property
     def build(self) -> Build:
@@ -78,6 +80,16 @@ def app_of(image: ImageReference, config: Config) -> str:
             reason="ambiguous-app",
         )
     return owners[0] if owners else image.last_component
+
+
+def apps_held_with(image: ImageReference, app: str, config: Config) -> set[str]:
+    """The apps whose holds bear on an image that lands as part of ``app``.
+
+    These are more than that one where the image belongs to another: a run of several images is
+    named after the first one's app, and its caller may call it as he likes.
+    """
+    owners = {one.name for one in config.apps if owns(one, image)} or {image.last_component}
+    return {app} if app in owners else {app, *owners}
 
 
 def owns(app: App, image: ImageReference) -> bool:

@@ -16,9 +16,12 @@ if TYPE_CHECKING:
     from promoter.outcome import Change
 
 DEFAULT_TEMPLATE = "promote {app} to {tag} in {environment}\n\n{changes}"
+ROLLBACK_TEMPLATE = "roll {app} back to {tag} in {environment}\n\n{changes}"
 PLACEHOLDERS = ("app", "environment", "image", "images", "tag", "changes", "revision", "run", "actor")
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _LISTED_CHANGES = 50
+OPTION = "Promoter-Option"
+OWN_TRAILERS = {"from": "Promoter-From", "override": "Promoter-Override"}  # options with a name of their own
 
 
 def commit_message(
@@ -45,7 +48,9 @@ def commit_message(
         "run": link_or_plain(origin.run_url),
         "actor": plain(origin.actor or ""),
     }
-    text = fill(template or DEFAULT_TEMPLATE, values)
+    # What comes from the environment itself ran there before.
+    back = any(option.startswith(f"from={intent.environment} ") for option in options)
+    text = fill(template or (ROLLBACK_TEMPLATE if back else DEFAULT_TEMPLATE), values)
     block = trailers(intent.environment, intent.app, intent.images, origin, promoter_id, options)
     return f"{text.strip()}\n\n{trailer_block(block)}"
 
@@ -81,8 +86,8 @@ def trailers(
 ) -> Iterator[tuple[str, str]]:
     """What machines read of one run; each value on one line.
 
-    Keys and meaning: DESIGN §6; ``Promoter-Option`` is one option of the command line that
-    changes how the images are applied.
+    Keys and meaning: DESIGN §6; ``Promoter-Source-Branch`` is the branch that was built,
+    ``Promoter-Option`` one option of the command line that changes how the images are applied.
     """
     yield "Promoter-Id", promoter_id
     yield "Promoter-Environment", _value(environment)
@@ -90,11 +95,14 @@ def trailers(
     for image in images:
         yield "Promoter-Image", _value(str(image))
     for option in options:
-        yield "Promoter-Option", _value(option)
+        name, _, value = option.partition("=")
+        yield (OWN_TRAILERS[name], _value(value)) if name in OWN_TRAILERS else (OPTION, _value(option))
     if origin.revision:
         yield "Promoter-Source", compared(origin.revision)
     if origin.source_time:
         yield "Promoter-Source-Time", origin.source_time.isoformat()
+    if origin.source_branch:
+        yield "Promoter-Source-Branch", _value(origin.source_branch)
     if origin.order:
         namespace, number = origin.order
         harmless = compared(f"{one_line(namespace)}#{number}", urls=True)

@@ -204,6 +204,8 @@ def _refusal(wish: Wish, choice: Choice, code: str) -> PromoterError:
         "older-build": "leave out --strict-order to let an older build end quietly",
         "landed-before": "--again lands it",
     }
+    if wish.policy.explicit:
+        next_steps |= dict.fromkeys(("older-version", "older-build"), "--allow-downgrade lands it")
     return kind(
         f"{wish.image} is refused: {choice.note} (now {site.reference})",
         file=site.file,

@@ -6,7 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from promoter.decide import Policy
+    from promoter.holds import Hold
+    from promoter.image import ImageReference
     from promoter.intent import Origin, Request
 
 
@@ -34,7 +38,12 @@ class ValidateOptions:
 
 @dataclass(frozen=True)
 class BumpOptions:
-    """What the caller asks of ``bump``. ``config`` is (file name, text) of a local file."""
+    """What the caller asks of ``bump``. ``config`` is (file name, text) of a local file.
+
+    ``hold`` is written with the images, and ``lift_hold`` deletes the one that there is.
+    ``came_from`` is the environment and commit that they were taken from; ``soaked`` ones need not
+    be the last that ran there. ``override`` is the reason for which gates are passed.
+    """
 
     request: Request
     origin: Origin
@@ -54,6 +63,39 @@ class BumpOptions:
     create: bool = False
     only_marked: bool = False
     publish: str | None = None
+    require_image: bool = False
+    hold: Hold | None = None
+    lift_hold: bool = False
+    came_from: str | None = None
+    soaked: bool = False
+    override: str | None = None
+
+
+@dataclass(frozen=True)
+class PromoteOptions:
+    """What the caller asks of ``promote``: ``run`` says where to and how, without any image.
+
+    ``apps`` and ``images`` (with a tag where one of several is meant) narrow what is taken;
+    ``soaked`` takes the newest that has soaked in ``source`` instead of what runs there now.
+    """
+
+    run: BumpOptions
+    source: str
+    apps: tuple[str, ...] = ()
+    images: tuple[ImageReference, ...] = ()
+    soaked: bool = False
+
+
+@dataclass(frozen=True)
+class RollbackOptions:
+    """What the caller asks of ``rollback``: ``steps`` back, or to what ``to`` names, a tag or a commit."""
+
+    run: BumpOptions
+    app: str
+    steps: int = 1
+    to: str | None = None
+    reason: str | None = None
+    until: datetime | None = None
 
 
 def template(

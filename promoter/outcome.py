@@ -6,7 +6,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from promoter.board import Board
+    from promoter.compare_environments import Comparison
+    from promoter.doctor.model import Check
     from promoter.errors import PromoterError
+    from promoter.gates import Gate
+    from promoter.history import History
     from promoter.validate.model import Finding
 
 RunStatus = Literal["promoted", "proposed", "planned", "unchanged", "superseded", "refused", "failed"]
@@ -120,6 +125,40 @@ class Inventory:
 
 
 @dataclass(frozen=True)
+class HoldReport:
+    """An app that is held in an environment; the times as in RFC 3339. ``over``: its end has come."""
+
+    environment: str
+    app: str
+    reason: str
+    by: str
+    since: str | None
+    until: str | None
+    over: bool
+
+
+@dataclass(frozen=True)
+class FoundEnvironment:
+    """An environment as ``init`` proposes it; ``formats`` are those of the places that hold its images."""
+
+    name: str
+    paths: tuple[str, ...]
+    after: str | None
+    publish: str
+    images: int
+    formats: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Proposed:
+    """The configuration that ``init`` proposes: the file's path and text, and what it says."""
+
+    file: str
+    text: str
+    environments: tuple[FoundEnvironment, ...]
+
+
+@dataclass(frozen=True)
 class Validation:
     """What validation looked at: files, documents ``checked``, and those ``skipped``, by the reason.
 
@@ -138,7 +177,8 @@ class Validation:
 class Outcome:
     """What a run did. ``edits`` (path, bytes before, after) are for the diff that people see.
 
-    ``commit_sha`` is the commit that landed, or the pull request's head. ``validation`` is None
+    ``commit_sha`` is the commit that landed, or the pull request's head. ``gates`` are those that
+    a pull request waits at. ``validation`` is None
     where nothing was validated.
     """
 
@@ -152,17 +192,25 @@ class Outcome:
     attempts: int = 0
     pull_requests: tuple[PullRequestReport, ...] = ()
     changes: tuple[Change, ...] = ()
+    gates: tuple[Gate, ...] = ()
     findings: tuple[Finding, ...] = ()
     validation: Validation | None = None
     warnings: tuple[Notice, ...] = ()
     error: Failed | None = None
     inventory: Inventory | None = None
+    holds: tuple[HoldReport, ...] | None = None
+    proposed: Proposed | None = None
+    board: Board | None = None
+    diff: Comparison | None = None
+    history: History | None = None
+    checks: tuple[Check, ...] | None = None
     edits: tuple[tuple[str, bytes, bytes], ...] = field(default=(), repr=False)
 
     @property
     def changed(self) -> bool:
         """Whether the manifest repository, or a pull request of it, is different now."""
-        return self.status == "promoted" or any(one.operation != "unchanged" for one in self.pull_requests)
+        landed = self.status == "promoted" or any(one.status == "promoted" for one in self.changes)
+        return landed or any(one.operation != "unchanged" for one in self.pull_requests)
 
     @property
     def exit_code(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -10,9 +11,11 @@ from promoter.decide import Build, SiteHistory, TagDigest
 from promoter.proposal.wanted import trailers_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from promoter.git.history import Revision
+    from promoter.image import ImageReference
+    from promoter.intent import Origin
     from promoter.sites.model import Site
 
 
@@ -69,6 +72,21 @@ def _as_expressed(version: TagDigest, wanted: TagDigest) -> TagDigest:
     """An earlier version seen as the wanted one is written: with or without tag and digest."""
     tag, digest = version
     return (tag if wanted[0] is not None else None, digest if wanted[1] is not None else None)
+
+
+def origin_of(trailers: Iterable[tuple[str, str]], image: ImageReference, run: Origin) -> Origin:
+    """Where an image came from by the trailers of the commit that brought it, moved by the run ``run``."""
+    told = trailers_for(trailers, image)
+    build = build_of(told)
+    return replace(
+        run,
+        revision=told.get("Promoter-Source"),
+        source_time=build.source_time if build is not None else None,
+        source_branch=told.get("Promoter-Source-Branch"),
+        order=(build.namespace, build.number)
+        if build is not None and build.namespace is not None and build.number is not None
+        else None,
+    )
 
 
 def build_of(trailers: Mapping[str, str]) -> Build | None:

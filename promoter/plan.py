@@ -6,24 +6,26 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from promoter import edit, moves
+from promoter import edit, gates, moves
 from promoter.discover import Cache, Found, Scope, discover
 from promoter.errors import NotFoundError, UsageError
 from promoter.git.history import file_histories
-from promoter.intent import Intent, app_of, intent_of, owns
+from promoter.git.repository import REGULAR, Entry
+from promoter.intent import Intent, app_of, apps_held_with, intent_of, owns
 from promoter.outcome import Change, Notice
 from promoter.past import site_history
-from promoter.paths import glob_text
+from promoter.proposal.wanted import Wanted, options_of
+from promoter.rules import rule_of
 from promoter.sites.model import UnreadableFileError, read_manifest
 from promoter.yamltext import EditError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from promoter.config import Config, ImageRule
+    from promoter.config import Config
     from promoter.decide import SiteHistory, TagDigest
     from promoter.git.history import Revision
-    from promoter.git.repository import Entry, Repository, Snapshot
+    from promoter.git.repository import Repository, Snapshot
     from promoter.image import ImageReference
     from promoter.moves import Choice, Decision, Wish
     from promoter.options import BumpOptions
@@ -35,8 +37,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Plan:
-    """What one attempt would do to its snapshot: ``edits`` are the files that change, before and after.
+    """What one attempt would do to its snapshot: ``edits`` are the manifests that change, before and after.
 
+    ``records`` are files of promoter's own that go with them, holds, by path; None deletes one.
     ``find`` gives for a path what finds the sites in another version of that file.
     """
 
@@ -45,12 +48,29 @@ class Plan:
     decisions: tuple[Decision, ...]
     notices: tuple[Notice, ...]
     edits: Mapping[Entry, tuple[bytes, bytes]]
+    records: Mapping[str, bytes | None]
     find: Callable[[str], Callable[[bytes], list[Site]]]
 
     @property
     def contents(self) -> dict[str, tuple[bytes, bytes]]:
         """The bytes before and after of each file that changes, by its path."""
         return {entry.path: sides for entry, sides in self.edits.items()}
+
+    @property
+    def moves(self) -> int:
+        """How many sites change."""
+        return _moves(self.decisions) if self.edits else 0
+
+    @property
+    def files(self) -> dict[Entry, bytes | None]:
+        """Everything that a commit of it writes; None is a file that it deletes."""
+        edited: dict[Entry, bytes | None] = {entry: after for entry, (_, after) in self.edits.items()}
+        return edited | {Entry(REGULAR, "", path): content for path, content in self.records.items()}
+
+    @property
+    def says_something(self) -> bool:
+        """Whether there is anything to land."""
+        return bool(self.edits or self.records)
 
     @property
     def refused(self) -> bool:
@@ -106,13 +126,55 @@ def plan_bump(
     wishes = [_wish(options, scope, intent, image) for image in intent.images]
     decisions, notices = _decide(options, wishes, where.paths, found, repository, snapshot, spare)
     refused = any(decision.error is not None for decision in decisions)
+    moving = [one.wish.image for one in decisions if one.fate == "move"]
+    if moving and not (refused or (options.override and where.allow_override)):
+        count = _moves(decisions)
+        gates.raise_if_ruled_out(rules, moving, intent.origin, count, rollback=options.policy.rollback)
     edits = {} if refused else _edits(decisions, found)
-    return Plan(intent, config, tuple(decisions), tuple(notices), edits, lambda path: _finder(path, found))
+    # What is too late to land is too late to end a hold.
+    late = bool(decisions) and all(one.fate == "superseded" for one in decisions)
+    nothing = refused or late
+    records = {} if nothing else _records(options, intent, config, repository, snapshot, moving=bool(edits))
+    decided, told = tuple(decisions), tuple(notices)
+    return Plan(intent, config, decided, told, edits, records, lambda path: _finder(path, found))
 
 
-def rule_of(image: ImageReference, config: Config) -> ImageRule | None:
-    """The first rule of the configuration that is for this image."""
-    return next((rule for rule in config.images if glob_text(image.name, rule.match)), None)
+def _moves(decisions: Iterable[Decision]) -> int:
+    return sum(choice.status == "move" for one in decisions for choice in one.choices)
+
+
+def _records(
+    options: BumpOptions,
+    intent: Intent,
+    config: Config,
+    repository: Repository,
+    snapshot: Snapshot,
+    *,
+    moving: bool,
+) -> dict[str, bytes | None]:
+    """The hold that the run leaves behind, or the holds that it takes away."""
+    if options.hold is None and not options.lift_hold:
+        return {}
+    from promoter import holds  # only where there is one
+
+    if options.hold is not None:
+        hold = replace(options.hold, environment=intent.environment, app=intent.app)
+        standing = holds.read_holds(repository, snapshot, hold.environment) if not moving else ()
+        if any((one.app, one.reason, one.until) == (hold.app, hold.reason, hold.until) for one in standing):
+            return {}  # running again is safe
+        return {holds.path_of(intent.environment, intent.app): holds.render(hold)}
+    apps = {app for image in intent.images for app in apps_held_with(image, intent.app, config)}
+    paths = sorted(f"{holds.ROOT}/{intent.environment}/{app}" for app in apps)
+    return {entry.path: None for entry in repository.entries(snapshot, paths) if entry.path in paths}
+
+
+def wanted_of(plan: Plan, options: BumpOptions, promoter_id: str) -> tuple[Wanted, ...]:
+    """The images of a run that the environment uses, as a pull request would hold them."""
+    intent = plan.intent
+    return tuple(
+        Wanted(decision.wish.image, intent.app, intent.origin, promoter_id, options_of(options))
+        for decision in plan.decisions
+    )
 
 
 def _wish(options: BumpOptions, scope: Scope, intent: Intent, image: ImageReference) -> Wish:

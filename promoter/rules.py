@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from promoter import __version__
 from promoter.config import config_for_paths, environment, parse_config
 from promoter.errors import ConfigError, UsageError
+from promoter.paths import glob_text
 
 if TYPE_CHECKING:
-    from promoter.config import Config, Environment
+    from promoter.config import Config, Environment, ImageRule
     from promoter.git.repository import Entry, Repository, Snapshot
+    from promoter.image import ImageReference
     from promoter.options import BumpOptions
 
 CONFIG_FILE = ".promoter.yaml"
@@ -52,6 +54,26 @@ def config_of(options: BumpOptions, repository: Repository, snapshot: Snapshot) 
             next_step="name one of its environments with --env",
         )
     return parse_config(text, file, version=__version__)
+
+
+def rule_of(image: ImageReference, config: Config) -> ImageRule | None:
+    """The first rule of the configuration that is for this image."""
+    return next((rule for rule in config.images if glob_text(image.name, rule.match)), None)
+
+
+def is_gated(config: Config) -> bool:
+    """Whether the configuration has gates that close by themselves: any of its heads may have to wait."""
+    return any(one.freeze or one.after for one in config.environments.values())
+
+
+def neighbours(rules: Rules, base: str) -> list[Environment]:
+    """The environments that live where this one does, itself included; ``base`` is its branch."""
+    here = rules.environment
+    return [
+        one
+        for one in rules.config.environments.values()
+        if one.repository == here.repository and one.base in (here.base, base)
+    ]
 
 
 def _without_configuration(options: BumpOptions) -> Config:

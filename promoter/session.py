@@ -18,13 +18,16 @@ from promoter.options import ValidateOptions
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from promoter.config import Config
+    from promoter.config import Config, Environment
     from promoter.deadline import Deadline
     from promoter.forges.locate import Kind
     from promoter.forges.port import Forge
     from promoter.git.remote import Remote
-    from promoter.git.repository import Snapshot
-    from promoter.pipeline import Hands
+    from promoter.git.repository import Entry, Snapshot
+    from promoter.hands import Hands
+    from promoter.image import ImageReference
+    from promoter.intent import Origin
+    from promoter.options import BumpOptions
     from promoter.plan import Plan
     from promoter.rules import Rules
     from promoter.validate.of_edit import Checked, EditValidator
@@ -105,38 +108,86 @@ def _resolve_redirect(
 
 @dataclass(frozen=True)
 class Caller:
-    """What the caller gave: where the manifest repository is, its forge's API, how to validate."""
+    """What the caller gave: where the manifest repository is, its forge's API, how to validate.
+
+    ``base`` is the branch that was asked for, None where the environments' own count.
+    """
 
     address: str
     environ: Mapping[str, str]
     verbose: Callable[[str], None]
     forge_api: str | None = None
     validation: ValidateOptions = field(default_factory=ValidateOptions)
+    base: str | None = None
 
 
-def hands(repository: Repository, caller: Caller) -> Hands:
-    """The effects of a run. Forge and validator are made where they are asked for, once."""
-    from promoter.pipeline import Hands  # which is imported while Git fetches
+@contextlib.contextmanager
+def hands(repository: Repository, caller: Caller, debug: Callable[[str], None]) -> Iterator[Hands]:
+    """The effects of a run. What they reach besides ``repository`` is opened where it is asked for, once."""
+    from promoter.places import elsewhere  # which is imported while Git fetches
+
+    with contextlib.ExitStack() as stack:
+        places: dict[tuple[str, str | None], Hands] = {}
+
+        def home(here: Caller, environment: Environment, snapshot: Snapshot) -> Hands | None:
+            there = elsewhere(here, caller, environment, snapshot)
+            if there is None:
+                return None
+            key = (there.address, there.base)
+            if key not in places:
+                deadline = repository.git.deadline
+                places[key] = at(stack.enter_context(open_repository(there, deadline, debug)), there)
+            return places[key]
+
+        def at(place: Repository, here: Caller) -> Hands:
+            return _hands(place, here, partial(home, here))
+
+        places[caller.address, caller.base] = at(repository, caller)
+        yield places[caller.address, caller.base]
+
+
+def _hands(
+    repository: Repository, caller: Caller, home: Callable[[Environment, Snapshot], Hands | None]
+) -> Hands:
+    from promoter.hands import Hands
 
     connected: dict[tuple[object, ...], Forge] = {}
     validators: list[EditValidator] = []
+    looked_up: dict[BumpOptions, BumpOptions] = {}
+    environ, deadline, verbose = caller.environ, repository.git.deadline, caller.verbose
 
     def forge(config: Config) -> Forge:
         from promoter.forges.permissions import needed
 
         key = (config.forge_type, *needed(config).items())
         if key not in connected:
-            connected[key] = _connect(caller, config, repository.git.deadline)
+            connected[key] = _connect(caller, config, deadline)
         return connected[key]
 
     def validate(snapshot: Snapshot, rules: Rules, edits: Mapping[str, tuple[bytes, bytes]]) -> Checked:
         from promoter.validate.of_edit import EditValidator
 
         if not validators:
-            validators.append(EditValidator(repository, caller.validation, caller.environ))
+            validators.append(EditValidator(repository, caller.validation, environ))
         return validators[0](snapshot, rules, edits)
 
-    return Hands(repository, partial(write_commit, repository, caller.environ, forge), forge, validate)
+    def look_up(options: BumpOptions, config: Config) -> BumpOptions:
+        if not (options.require_image or options.style.pin):
+            return options
+        from promoter.registry.step import checked
+
+        if options not in looked_up:
+            looked_up[options] = checked(options, config, environ, deadline, verbose)
+        return looked_up[options]
+
+    def exists(image: ImageReference) -> bool | None:
+        from promoter import registry
+
+        return registry.exists(image, environ, deadline, verbose, only_with_credentials=True)
+
+    write = partial(write_commit, repository, environ, forge)
+    files = partial(write_files, repository, environ, forge)
+    return Hands(repository, caller.base, write, forge, validate, home, look_up, exists, files)
 
 
 def _connect(caller: Caller, config: Config, deadline: Deadline) -> Forge:
@@ -172,12 +223,29 @@ def write_commit(
     from promoter.message import commit_message  # not before there is something to commit
     from promoter.plan import changes_of
 
-    settings = plan.config.commit
-    app = repository.app_author() if repository.app_author is not None and not settings.author else None
-    author = settings.author or app or plan.intent.origin.author or DEFAULT_AUTHOR
     moved = [change for change in changes_of(plan, "promoted") if change.status == "promoted"]
-    text = commit_message(settings.message, plan.intent, moved, promoter_id, options)
-    files = {entry: new for entry, (_, new) in plan.edits.items()}
+    text = commit_message(plan.config.commit.message, plan.intent, moved, promoter_id, options)
+    return write_files(
+        repository, environ, forge, snapshot, plan.config, plan.files, text, plan.intent.origin, signed=signed
+    )
+
+
+def write_files(
+    repository: Repository,
+    environ: Mapping[str, str],
+    forge: Callable[[Config], Forge],
+    snapshot: Snapshot,
+    config: Config,
+    files: Mapping[Entry, bytes | None],
+    text: str,
+    origin: Origin,
+    *,
+    signed: bool = True,
+) -> str:
+    """Write files, None for one to be deleted, as one commit on top of the snapshot; signed as configured."""
+    settings = config.commit
+    app = repository.app_author() if repository.app_author is not None and not settings.author else None
+    author = settings.author or app or origin.author or DEFAULT_AUTHOR
     commit = repository.commit(snapshot, files, text, author)
     if settings.sign is None or not signed:
         return commit
@@ -185,7 +253,7 @@ def write_commit(
         from promoter.publish.forge_sign import sign_on_forge
 
         contents = {entry.path: content for entry, content in files.items()}
-        return sign_on_forge(repository, forge(plan.config), snapshot, commit, contents)
+        return sign_on_forge(repository, forge(config), snapshot, commit, contents)
     from promoter.git.sign import signer  # only where commits are signed
 
     with signer(settings.sign, repository, environ) as one:

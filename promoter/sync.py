@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
-from promoter.errors import InterruptedRunError, PromoterError
+from promoter.errors import ConfigError, InterruptedRunError, PromoterError
+from promoter.gatekeeper import closed_gates
 from promoter.git.branch import read_branch, trailers_of
+from promoter.hands import settle
 from promoter.outcome import Failed, Notice, Outcome
-from promoter.pipeline import closed_gates
 from promoter.proposal import marker as markers
 from promoter.proposal.branch_name import ALL
 from promoter.publish.converge import Converged, Table, converge, is_ready_but_behind
@@ -18,16 +20,16 @@ from promoter.publish.push import Publisher
 from promoter.rules import Rules, config_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator, Sequence
 
     from promoter.config import Config
     from promoter.discover import Cache
     from promoter.forges.port import Forge
     from promoter.git.repository import Snapshot
+    from promoter.hands import Hands
     from promoter.image import ImageReference
     from promoter.options import BumpOptions
     from promoter.outcome import RunStatus
-    from promoter.pipeline import Hands
 
 
 @dataclass(frozen=True)
@@ -56,20 +58,51 @@ class _Run:
 
 
 def sync(template: BumpOptions, hands: Hands) -> Outcome:
-    """Go over all open promotions of the base branch; one that fails does not stop the others.
+    """Go over all open promotions, wherever environments live; one that fails does not stop the others.
 
     Only those of ``template``'s environment where it names one. Raises PromoterError where
     not even a list of them can be had.
     """
-    repository = hands.repository
-    snapshot = repository.open(template.base)
-    config = config_of(template, repository, snapshot)
-    run = _Run(hands, template, hands.forge(config), snapshot, Publisher(repository))
-    promotions = [one for one in _open(run, config) if template.environment in (None, one.environment)]
+    if template.environment is not None:
+        there, snapshot = settle(template, hands)
+        return _outcome([_run(template, there, snapshot, {template.environment})])
+    snapshot = hands.repository.open(hands.base)
+    config = config_of(template, hands.repository, snapshot)
+    places: list[tuple[Hands, set[str]]] = [(hands, set())]
+    notices = []
+    for environment in config.environments.values():
+        try:
+            home = hands.home(environment, snapshot) or hands
+        except ConfigError as error:  # it is synced from there, or not at all
+            text = f"{environment.name} is not looked at: {error.message}"
+            notices.append(Notice("not-synced", text, error.file, error.line))
+            continue
+        names = next((names for place, names in places if place is home), None)
+        if names is None:
+            places.append((home, names := set()))
+        names.add(environment.name)
+    runs = [_run(template, hands, snapshot, places[0][1])]
+    for place, names in places[1:]:
+        try:
+            runs.append(_run(template, place, place.repository.latest(place.base), names))
+        except InterruptedRunError:
+            raise
+        except PromoterError as error:
+            text = f"{', '.join(sorted(names))} is not looked at: {error.message}"
+            notices.append(Notice("not-synced", text, error.file, error.line))
+    runs[0].notices.extend(notices)
+    return _outcome(runs)
+
+
+def _run(template: BumpOptions, hands: Hands, snapshot: Snapshot, names: Container[str]) -> _Run:
+    """Go over the open promotions of one branch of one repository, where these environments live."""
+    config = config_of(template, hands.repository, snapshot)
+    run = _Run(hands, template, hands.forge(config), snapshot, Publisher(hands.repository))
+    promotions = [one for one in _open(run, config) if one.environment in names]
     for promotion in promotions:
         _bring_up_to_date(run, promotion)
     _give_turn(run, promotions)
-    return _outcome(run)
+    return run
 
 
 def _open(run: _Run, config: Config) -> Iterator[Promotion]:
@@ -100,7 +133,7 @@ def _on_branches(run: _Run, prefixes: list[str], tips: dict[str, str]) -> Iterat
         branch = read_branch(run.hands.repository, run.snapshot, name, tip)
         environments = trailers_of(branch.commits, "Promoter-Environment")
         apps = trailers_of(branch.commits, "Promoter-App")
-        if environments and apps:
+        if environments and apps and trailers_of(branch.commits, "Promoter-Image"):  # else a hold's
             key = ALL if name.endswith(f"/{ALL}") else apps[0]
             yield Promotion(name, environments[0], key, Known(tip, ()))
 
@@ -136,8 +169,8 @@ def _attempt(
     hands = run.hands
     effects = (hands.write_commit, hands.validate)
     desk = Desk(hands.repository, template, rules, run.snapshot, *effects, run.caches)
-    gates = closed_gates(rules.environment)
-    table = Table(desk, run.forge, run.publisher, gates, attempt, bring_current=bring_current)
+    keeper = partial(closed_gates, hands, rules, run.snapshot)
+    table = Table(desk, run.forge, run.publisher, keeper, attempt, bring_current=bring_current)
     return converge(table, promotion.name, promotion.key, (), known)
 
 
@@ -153,10 +186,14 @@ def _give_turn(run: _Run, promotions: list[Promotion]) -> None:
         _bring_up_to_date(run, replace(first, known=None), bring_current=True)
 
 
-def _outcome(run: _Run) -> Outcome:
-    reports = [one.report for one in run.results.values() if one.report is not None]
+def _outcome(runs: Sequence[_Run]) -> Outcome:
+    results = [one for run in runs for one in run.results.values()]
+    errors = [error for run in runs for error in run.errors]
+    reports = [one.report for one in results if one.report is not None]
     operations = {one.operation for one in reports}
-    error = run.errors[0] if run.errors else None
+    error = errors[0] if errors else None
+    landed = [run.snapshot.commit for run in runs if _has_landed(run)]
+    heads = [one.head for one in results if one.head is not None]
     status: RunStatus = "unchanged"
     if error is not None:
         status = "refused" if error.exit_code in (4, 5, 6) else "failed"
@@ -164,15 +201,20 @@ def _outcome(run: _Run) -> Outcome:
         status = "promoted"
     elif operations & {"created", "updated", "unchanged"}:
         status = "proposed"
-    others = (Notice(one.reason, one.message, one.file, one.line) for one in run.errors[1:])
-    notices = (notice for one in run.results.values() for notice in one.notices)
+    others = (Notice(one.reason, one.message, one.file, one.line) for one in errors[1:])
+    notices = (notice for one in results for notice in one.notices)
     return Outcome(
         verb="sync",
         status=status,
         reason=error.reason if error is not None else ("synced" if reports else "nothing-open"),
-        base=run.snapshot.base,
-        commit_sha=run.snapshot.commit if status == "promoted" else None,
+        base=runs[0].snapshot.base,
+        commit_sha=next(iter({"promoted": landed, "proposed": heads}.get(status, ())), None),
         pull_requests=tuple(reports),
-        warnings=(*run.notices, *notices, *others),
+        gates=tuple(dict.fromkeys(gate for one in results for gate in one.gates)),
+        warnings=(*(notice for run in runs for notice in run.notices), *notices, *others),
         error=Failed.of(error) if error is not None else None,
     )
+
+
+def _has_landed(run: _Run) -> bool:
+    return any(one.report is not None and one.report.operation == "merged" for one in run.results.values())

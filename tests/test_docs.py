@@ -164,8 +164,8 @@ def test_the_marker_that_is_shown_is_one() -> None:
 
 def test_every_trailer_is_documented() -> None:
     source = (ROOT / "promoter" / "message.py").read_text(encoding="utf-8")
-    trailers = set(re.findall(r'yield "(Promoter-[A-Za-z-]+)"', source))
-    assert "Promoter-Option" in trailers
+    trailers = set(re.findall(r'"(Promoter-[A-Za-z-]+)"', source))
+    assert trailers >= {"Promoter-Option", "Promoter-From", "Promoter-Id"}
     assert [name for name in trailers if f"| `{name}` |" not in _page("pull-requests.md")] == []
 
 
@@ -188,7 +188,7 @@ def test_examples_in_yaml_are_what_they_look_like(text: str, tmp_path: Path) -> 
     if "environments" in block:
         assert parse_config(text, "example", version="1.0").environments
         return
-    is_steps = isinstance(block, list) and "run" in block[0]
+    is_steps = isinstance(block, list) and not {"run", "uses"}.isdisjoint(block[0])
     if is_steps:
         block = {"on": "push", "jobs": {"build": {"runs-on": "ubuntu-latest", "steps": block}}}
     if "jobs" in block:

@@ -13,6 +13,10 @@ need() { # program, package, what its tests show
 need ssh openssh-client "tests of manifest repositories over SSH"
 need ssh-keygen openssh-client "tests of SSH signatures"
 need gpg gnupg "tests of GPG signatures"
+need chromium chromium "tests of the status board in a browser"
+need chromedriver chromium-driver "tests of the status board in a browser"
+need docker-registry docker-registry "tests of registry look-ups"
+need rsync rsync "tests of the GitLab template"
 if [ "${CI:-}" = true ]; then # elsewhere tools/programs.py says what it lacks for what is not built yet
     need go golang-go "programs that Go builds"
     need cc "gcc libc6-dev" "programs that Go and C build"

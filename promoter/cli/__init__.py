@@ -20,9 +20,18 @@ if TYPE_CHECKING:
 # Verb -> what it does. The modules are imported one at a time: `promoter --help` stays fast.
 VERBS = {
     "bump": "Make images current in an environment, after a build.",
+    "promote": "Bring what one environment runs to the next.",
+    "rollback": "Take an app back to what ran before, and keep it there.",
     "sync": "Refresh, close or land the open promotion pull requests.",
+    "hold": "Keep an app as it is in an environment, or list what is held.",
+    "unhold": "Let it go again.",
+    "status": "Show what runs where: apps by environments.",
+    "diff": "Compare what two environments run.",
+    "history": "Show what landed where: who, when, from what to what.",
     "scan": "List every image reference, and how it would be edited.",
     "validate": "Validate manifests: schemas, renders, policies; for pull-request CI.",
+    "init": "Write a first .promoter.yaml from what is there.",
+    "doctor": "Say what will not work, and why; nothing is written.",
     "schema": "Print promoter's own schemas, or make some from CRDs.",
     "demo": "Show the whole story on a throw-away local repository.",
 }

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from promoter.options import ValidateOptions
     from promoter.session import Caller
 
+_LONGEST_REASON = 500
 F = TypeVar("F", bound="Callable[..., Any]")
 
 
@@ -59,27 +60,43 @@ _REPORTING = (
         metavar="SECONDS",
         help="Give up after that long.",
     ),
+    option(
+        "--report-dir",
+        metavar="DIR",
+        help="Write promotion.env, promotion.json and gl-code-quality-report.json there, for CI.",
+    ),
     option("--verbose", "-v", is_flag=True, help="Say what every attempt does."),
     option("--debug", is_flag=True, help="Show every program run, and tracebacks."),
 )
 _OUTPUT = (_form("text", "json"), *_REPORTING)
-_REPOSITORY = (
-    option(
-        "--manifest-repo", metavar="URL|PATH", help="The Git repository that the GitOps agent deploys from."
-    ),
+_MANIFEST_REPO = option(
+    "--manifest-repo", metavar="URL|PATH", help="The Git repository that the GitOps agent deploys from."
+)
+_CONFIG = option(
+    "--config",
+    metavar="FILE",
+    help="A local configuration; by default .promoter.yaml at the base commit.",
+)
+_FORGE_API = option(
+    "--forge-api",
+    metavar="URL",
+    help="The forge's API, where it is not found at the manifest repository's host.",
+)
+_PLACE = (
+    _MANIFEST_REPO,
     option("--base", metavar="BRANCH", help="The branch to land on; by default the remote's HEAD."),
-    option(
-        "--config",
-        metavar="FILE",
-        help="A local configuration; by default .promoter.yaml at the base commit.",
-    ),
+    _CONFIG,
+    _FORGE_API,
+)
+_REPOSITORY = (
+    *_PLACE,
     option("--env", metavar="NAME", help="An environment of the configuration."),
     repeatable("--path", metavar="DIR", help="Without a configuration: a directory that is the environment."),
-    option(
-        "--forge-api",
-        metavar="URL",
-        help="The forge's API, where it is not found at the manifest repository's host.",
-    ),
+)
+_LOOKING = (
+    _MANIFEST_REPO,
+    option("--base", metavar="BRANCH", help="The branch to look at; by default the remote's HEAD."),
+    _CONFIG,
 )
 _PRESENCE = click.Choice(["auto", "required", "off"])
 _VALIDATION = (
@@ -89,32 +106,71 @@ _VALIDATION = (
     option("--render", type=_PRESENCE, help="Whether kustomizations and charts are rendered to compare."),
     option("--allow-commands", is_flag=True, help="Run the validate.commands that the configuration names."),
 )
-_COMMON = (
-    *_REPOSITORY,
-    *_VALIDATION,
+_SOURCE = (
+    option("--source", metavar="REV", help="The source revision that was built."),
+    option("--source-time", metavar="TIME", help="Its commit time, ISO 8601 with zone."),
+    option("--source-branch", metavar="NAME", help="The branch that it was built on."),
+    option("--order", metavar="NAMESPACE#N", help="The run's number within its pipeline: orders builds."),
+)
+_PUBLISHING = (
     option(
         "--publish",
         type=click.Choice(["push", "pull-request"]),
         help="How to land; by default what the environment's configuration says, else push.",
     ),
-    option("--source", metavar="REV", help="The source revision that was built."),
-    option("--source-time", metavar="TIME", help="Its commit time, ISO 8601 with zone."),
-    option("--order", metavar="NAMESPACE#N", help="The run's number within its pipeline: orders builds."),
     option("--run-url", metavar="URL", help="Where the CI run can be looked at."),
     option("--actor", metavar="NAME", help="Who or what started it."),
-    option("--dry-run", is_flag=True, help="Show what would change and stop."),
+)
+_DRY_RUN = option("--dry-run", is_flag=True, help="Show what would change and stop.")
+_LANDING = (
+    *_VALIDATION,
+    *_PUBLISHING,
+    option(
+        "--override",
+        metavar="REASON",
+        help="Pass the gates but holds, where the configuration allows it; the reason is recorded.",
+    ),
+    _DRY_RUN,
     *_OUTPUT,
 )
+lift_hold = option("--lift-hold", is_flag=True, help="End the app's hold, in the same commit.")
 
 
 def common(function: F) -> F:
-    """The options of every verb that writes an intent."""
-    return _decorated(function, _COMMON)
+    """The options of a verb that brings what was built."""
+    return _decorated(function, (*_REPOSITORY, *_SOURCE, lift_hold, *_LANDING))
+
+
+def between(function: F) -> F:
+    """The options of a verb that moves what runs already: its environments are arguments."""
+    return _decorated(function, (*_PLACE, *_LANDING))
+
+
+def landing(function: F) -> F:
+    """The options of a verb that lands a file of promoter's own."""
+    return _decorated(function, (*_REPOSITORY, *_PUBLISHING, _DRY_RUN, *_OUTPUT))
+
+
+def starting(function: F) -> F:
+    """The options of the verb that writes the first configuration."""
+    place = tuple(one for one in _PLACE if one is not _CONFIG)
+    return _decorated(function, (*place, *_PUBLISHING, _DRY_RUN, *_OUTPUT))
 
 
 def on_repository(function: F) -> F:
     """The options of every verb that works on a manifest repository, without an intent of its own."""
     return _decorated(function, (*_REPOSITORY, *_VALIDATION, *_OUTPUT))
+
+
+def looking(*forms: str, forge: bool = False) -> Callable[[F], F]:
+    """The options of a verb that only reads environments; ``forge`` where it asks that one, too."""
+    places = (*_LOOKING, _FORGE_API) if forge else _LOOKING
+    return lambda function: _decorated(function, (*places, _form(*forms), *_REPORTING))
+
+
+def looked_at(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Base and configuration of a verb that only reads environments."""
+    return {"config": local_config(given["config"]), "base": branch(given["base"])}
 
 
 def reporting(function: F) -> F:
@@ -145,6 +201,7 @@ def apply_output(output: Output, given: Mapping[str, Any]) -> None:
 def apply_reporting(output: Output, given: Mapping[str, Any]) -> None:
     """Hand the output options to the place that prints."""
     output.form = given["output"]
+    output.report_dir = given["report_dir"]
     output.verbose = given["verbose"]
     output.debugging = given["debug"]
 
@@ -162,9 +219,12 @@ def where(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def caller(given: Mapping[str, Any], environ: Mapping[str, str], say: Callable[[str], None]) -> Caller:
     """What the caller gave of the places, and of validation. Raises UsageError."""
+    from promoter.options import ValidateOptions
     from promoter.session import Caller
 
-    return Caller(given["manifest_repo"], environ, say, given["forge_api"], validation(given))
+    checks = validation(given) if "kubernetes" in given else ValidateOptions()  # no manifest is written
+    base = branch(given["base"])
+    return Caller(given["manifest_repo"], environ, say, given["forge_api"], checks, base)
 
 
 def validation(given: Mapping[str, Any]) -> ValidateOptions:
@@ -259,7 +319,8 @@ def origin(given: Mapping[str, Any], environ: Mapping[str, str]) -> Origin:
 
     found = detect(environ, _commit_time)
     changes: dict[str, Any] = {}
-    for name, field in (("source", "revision"), ("run_url", "run_url"), ("actor", "actor")):
+    fields = {"source": "revision", "run_url": "run_url", "actor": "actor", "source_branch": "source_branch"}
+    for name, field in fields.items():
         if given[name]:
             changes[field] = _one_line(name, given[name])
     if given["source"] and given["source"] != found.revision:
@@ -269,6 +330,51 @@ def origin(given: Mapping[str, Any], environ: Mapping[str, str]) -> Origin:
     if given["order"]:
         changes["order"] = _order(given["order"])
     return replace(found, **changes)
+
+
+def runner(given: Mapping[str, Any], environ: Mapping[str, str]) -> Origin:
+    """Who runs this and where; what it moves was built by another run."""
+    from promoter.ci import detect
+    from promoter.intent import Origin
+
+    found = detect(environ, _commit_time)
+    actor, run_url = (_one_line(name, given[name]) if given[name] else None for name in ("actor", "run_url"))
+    return Origin(run_url=run_url or found.run_url, actor=actor or found.actor, author=found.author)
+
+
+def override(given: Mapping[str, Any]) -> str | None:
+    """The reason that gates are passed for. Raises UsageError for an empty one."""
+    if given["override"] is None:
+        return None
+    reason = _one_line("override", given["override"]).strip()
+    if not reason:
+        raise UsageError("--override takes a reason, and this one is empty")
+    return reason
+
+
+def reason(given: Mapping[str, Any]) -> str:
+    """Why an app is held; empty where nobody says. Raises UsageError."""
+    text: str = given["reason"] or ""
+    if not text.isprintable() or len(text) > _LONGEST_REASON:
+        raise UsageError(
+            f"--reason is not one line of at most {_LONGEST_REASON} characters",
+            next_step="write it shorter, or link to where it is explained",
+        )
+    return text
+
+
+def until(given: Mapping[str, Any]) -> datetime | None:
+    """When a hold ends by itself. Raises UsageError."""
+    if not given["until"]:
+        return None
+    from datetime import UTC
+
+    from promoter.holds import parse_until
+
+    try:
+        return parse_until(given["until"], datetime.now(UTC))
+    except ValueError as error:
+        raise UsageError(f"--until: {error}") from None
 
 
 def _one_line(name: str, text: str) -> str:

@@ -44,12 +44,8 @@ def command(output: Output, /, **given: Any) -> None:  # noqa: ANN401 - click ha
     with (
         session.open_repository(caller, deadline, output.debug) as repository,
         repository.opening(asked.base),
+        session.hands(repository, caller, output.debug) as hands,
     ):
         from promoter.sync import sync  # imported while Git fetches
 
-        output.outcome(
-            sync(
-                asked,
-                session.hands(repository, caller),
-            )
-        )
+        output.outcome(sync(asked, hands))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from promoter.rules import is_gated
+
 if TYPE_CHECKING:
     from promoter.config import Config
 
@@ -12,10 +14,10 @@ def needed(config: Config) -> dict[str, str]:
     """The permissions, by GitHub's names for them."""
     from promoter.forges.app_token import permissions_for
 
-    environments = config.environments.values()
+    environments, gated = config.environments.values(), is_gated(config)
     pull_requests = [one.pull_request for one in environments]
     return permissions_for(
-        gate=any(one.freeze for one in environments),
-        checks=any(one.pull_request.auto_merge or one.freeze for one in environments),
+        gate=gated,
+        checks=gated or any(one.pull_request.auto_merge for one in environments),
         teams=any(one.team_reviewers for one in pull_requests),
     )

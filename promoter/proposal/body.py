@@ -21,14 +21,16 @@ from promoter.proposal.marker import render
 from promoter.proposal.wanted import trailers_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from promoter.gates import Gate
     from promoter.outcome import Change, Notice
     from promoter.proposal.marker import Marker
     from promoter.proposal.wanted import Wanted
 
+_SHORT = 12  # characters of a commit id
 _TITLE = "promote {app} to {tag} in {environment}"
+_TITLE_OF_ROLLBACK = "roll {app} back to {tag} in {environment}"
 _TITLE_OF_SEVERAL = "promote {app} in {environment}"
 # What is shortened first, and to how many entries or lines.
 _SHORTENED = (
@@ -109,7 +111,36 @@ def landing_message(template: str | None, described: Described) -> tuple[str, st
     return subject.strip(), f"{rest.strip()}\n\n{block}".lstrip("\n")
 
 
+def notes_of(wanted: Sequence[Wanted]) -> tuple[str, ...]:
+    """What people should know of the runs: where images come from, holds, and gates that are passed."""
+    return tuple(dict.fromkeys(note for one in wanted for note in _notes(one)))
+
+
+def _notes(one: Wanted) -> Iterator[str]:
+    told = {}
+    for option in one.options:
+        name, equals, value = option.partition("=")
+        if equals:
+            told[name] = value
+    environment, _, commit = told.get("from", "").partition(" ")
+    if commit and one.is_rollback:
+        yield f"{one.app} goes back to what {environment} ran from {commit[:_SHORT]} on"
+    elif commit:
+        soaked = ", the newest that has soaked there" if one.has_soaked else ""
+        yield f"{one.app} comes from {environment} at {commit[:_SHORT]}{soaked}"
+    if one.holds:
+        until = f" until {told['held-until']}" if "held-until" in told else ""
+        reason = f": {told['hold']}" if told["hold"] else ""
+        yield f"from then on {one.app} is held by {told.get('held-by', 'unknown')}{until}{reason}"
+    if one.lifts:
+        yield f"the hold on {one.app} ends"
+    if one.override:
+        yield f"gates but holds are passed: {one.override}"
+
+
 def _usual_title(described: Described) -> str:
+    if len(described.apps) == 1 and described.wanted and all(one.is_rollback for one in described.wanted):
+        return _TITLE_OF_ROLLBACK
     return _TITLE if len(described.apps) == 1 and described.wanted else _TITLE_OF_SEVERAL
 
 

@@ -98,6 +98,7 @@ def _of_wanted(wanted: Wanted) -> dict[str, Any]:
         "id": wanted.promoter_id,
         "options": list(wanted.options) or None,
         "revision": origin.revision,
+        "branch": origin.source_branch,
         "time": origin.source_time.isoformat() if origin.source_time else None,
         "order": list(origin.order) if origin.order else None,
         "run": origin.run_url,
@@ -120,7 +121,7 @@ def _marker(document: Any) -> Marker:  # noqa: ANN401 - a JSON document
     return Marker(**texts, wanted=wanted, **more)  # type: ignore[arg-type]  # none of them is None
 
 
-_KEYS = {"image", "app", "id", "options", "revision", "time", "order", "run", "actor", "author"}
+_KEYS = {"image", "app", "id", "options", "revision", "branch", "time", "order", "run", "actor", "author"}
 
 
 def _wanted(document: Any) -> Wanted:  # noqa: ANN401 - a JSON document
@@ -134,6 +135,7 @@ def _wanted(document: Any) -> Wanted:  # noqa: ANN401 - a JSON document
     origin = Origin(
         revision=_text(document, "revision"),
         source_time=_time(document),
+        source_branch=_text(document, "branch"),
         order=_order(document),
         run_url=_text(document, "run"),
         actor=_text(document, "actor"),

@@ -6,16 +6,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from promoter.ci import parse_time
-from promoter.decide import Action, Policy, SiteHistory, judge
 from promoter.errors import ConfigError
+from promoter.holds import Hold
 from promoter.image import looks_like_reference
 from promoter.intent import Origin, Request
-from promoter.message import trailers
+from promoter.message import OPTION, OWN_TRAILERS, trailers
 from promoter.options import Style
 from promoter.proposal.inert import restored
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from promoter.image import ImageReference
     from promoter.options import BumpOptions
@@ -37,6 +37,45 @@ class Wanted:
     options: tuple[str, ...] = ()
 
     @property
+    def holds(self) -> bool:
+        """Whether a hold comes with it."""
+        return any(one.startswith("hold=") for one in self.options)
+
+    @property
+    def lifts(self) -> bool:
+        """Whether its run lifts holds."""
+        return "lift-hold" in self.options
+
+    @property
+    def is_rollback(self) -> bool:
+        """Whether it ran there before."""
+        return "rollback" in self.options
+
+    @property
+    def has_soaked(self) -> bool:
+        """Whether it was taken because it had soaked, though something newer runs there."""
+        return "soaked" in self.options
+
+    @property
+    def override(self) -> str | None:
+        """The reason for which it passes gates."""
+        found = (one.removeprefix("override=") for one in self.options if one.startswith("override="))
+        return next(found, None)
+
+    def adds_to(self, there: Wanted) -> bool:
+        """Whether it says more of its image than one that is there: a hold, the end of holds, an override."""
+        return (
+            (self.holds and not there.holds)
+            or (self.lifts and not there.lifts)
+            or self.override not in (None, there.override)
+        )
+
+    def without_hold(self) -> Wanted:
+        """The same without the hold that comes with it."""
+        names = tuple(f"{name}=" for name in _HOLD)
+        return replace(self, options=tuple(one for one in self.options if not one.startswith(names)))
+
+    @property
     def slot(self) -> tuple[object, ...]:
         """What it takes the place of: one image, at the sites that its run picked by marker or tag."""
         picks = tuple(one for one in self.options if one.startswith(("marker=", "current=")))
@@ -45,7 +84,19 @@ class Wanted:
 
 # --- the options of a run --------------------------------------------------------------------
 
-_FLAGS = ("pin", "drop-digest", "allow-downgrade", "again", "create", "only-marked", "strict")
+_FLAGS = (
+    "pin",
+    "drop-digest",
+    "allow-downgrade",
+    "again",
+    "create",
+    "only-marked",
+    "strict",
+    "rollback",
+    "lift-hold",
+    "soaked",
+)
+_HOLD = ("hold", "held-by", "held-since", "held-until")
 
 
 def options_of(options: BumpOptions) -> tuple[str, ...]:
@@ -62,6 +113,9 @@ def options_of(options: BumpOptions) -> tuple[str, ...]:
         "create": options.create,
         "only-marked": options.only_marked,
         "strict": options.strict,
+        "rollback": options.policy.rollback,
+        "lift-hold": options.lift_hold,
+        "soaked": options.soaked,
     }
     return (
         *(name for name in _FLAGS if given[name]),
@@ -70,7 +124,20 @@ def options_of(options: BumpOptions) -> tuple[str, ...]:
         *((f"marker={options.marker}",) if options.marker is not None else ()),
         *(f"current={glob}" for glob in options.current),
         *(f"exclude={glob}" for glob in options.exclude),
+        *(_of_hold(options.hold) if options.hold is not None else ()),
+        *((f"from={options.came_from}",) if options.came_from is not None else ()),
+        *((f"override={options.override}",) if options.override is not None else ()),
     )
+
+
+def _of_hold(hold: Hold) -> Iterator[str]:
+    """A hold that comes with the images; environment and app are those of the run."""
+    yield f"hold={hold.reason}"
+    yield f"held-by={hold.by}"
+    if hold.since is not None:
+        yield f"held-since={hold.since.isoformat()}"
+    if hold.until is not None:
+        yield f"held-until={hold.until.isoformat()}"
 
 
 def apply_options(options: BumpOptions, names: tuple[str, ...]) -> BumpOptions:
@@ -78,7 +145,8 @@ def apply_options(options: BumpOptions, names: tuple[str, ...]) -> BumpOptions:
 
     Raises ConfigError for one that only another version of promoter knows.
     """
-    listed: dict[str, list[str]] = {"marker": [], "current": [], "exclude": []}
+    keys = ("marker", "current", "exclude", *_HOLD, *OWN_TRAILERS)
+    listed: dict[str, list[str]] = {key: [] for key in keys}
     for name in names:
         key, equals, value = name.partition("=")
         if equals and key in listed:
@@ -92,16 +160,44 @@ def apply_options(options: BumpOptions, names: tuple[str, ...]) -> BumpOptions:
     return replace(
         options,
         style=Style("pin" in names, "drop-digest" in names),
-        policy=replace(options.policy, allow_downgrade="allow-downgrade" in names, again="again" in names),
+        policy=replace(
+            options.policy,
+            allow_downgrade="allow-downgrade" in names,
+            again="again" in names,
+            rollback="rollback" in names,
+        ),
         create="create" in names,
         only_marked="only-marked" in names,
         strict="strict" in names,
         anywhere="match=anywhere" in names,
         skip_missing="missing=skip" in names,
-        marker=listed["marker"][-1] if listed["marker"] else None,
+        marker=_last(listed["marker"]),
         current=tuple(listed["current"]),
         exclude=tuple(listed["exclude"]),
+        lift_hold="lift-hold" in names,
+        soaked="soaked" in names,
+        hold=_hold(options, listed),
+        came_from=_last(listed["from"]),
+        override=_last(listed["override"]),
     )
+
+
+def _hold(options: BumpOptions, listed: dict[str, list[str]]) -> Hold | None:
+    reason = _last(listed["hold"])
+    if reason is None:
+        return None
+    return Hold(
+        environment=options.environment or "",
+        app=options.request.app or "",
+        reason=reason,
+        by=_last(listed["held-by"]) or "unknown",
+        since=parse_time(_last(listed["held-since"])),
+        until=parse_time(_last(listed["held-until"])),
+    )
+
+
+def _last(values: list[str]) -> str | None:
+    return values[-1] if values else None
 
 
 def options_for(template: BumpOptions, group: Sequence[Wanted]) -> BumpOptions:
@@ -179,9 +275,12 @@ def _of_run(run: dict[str, list[str]]) -> list[Wanted]:
     origin = Origin(
         revision=last("Source"),
         source_time=parse_time(last("Source-Time")),
+        source_branch=last("Source-Branch"),
         order=_order(last("Order") or ""),
         run_url=last("Run"),
     )
+    named = ((name, run.get(trailer, [])) for name, trailer in OWN_TRAILERS.items())
+    own = [f"{name}={value}" for name, values in named for value in values]
     images = [looks_like_reference(text) for text in run.get("Promoter-Image", [])]
     return [
         Wanted(
@@ -189,7 +288,7 @@ def _of_run(run: dict[str, list[str]]) -> list[Wanted]:
             last("App") or image.last_component,
             origin,
             last("Id") or "",
-            tuple(run.get("Promoter-Option", [])),
+            (*run.get(OPTION, []), *own),
         )
         for image in images
         if image is not None and (image.tag or image.digest)
@@ -200,55 +299,3 @@ def _order(text: str) -> tuple[str, int] | None:
     namespace, _, number = text.rpartition("#")
     is_number = number.isascii() and number.isdigit() and len(number) <= _LONGEST_NUMBER
     return (namespace, int(number)) if namespace and is_number else None
-
-
-# --- two runs that want the same image --------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Merged:
-    """``wanted`` in a stable order: what was there keeps its place, what is new comes last.
-
-    ``superseded`` are ours that are older than what is wanted already; ``refused`` are ours
-    that a rule refuses, each with the reason: an older version but a newer build.
-    """
-
-    wanted: tuple[Wanted, ...]
-    superseded: tuple[Wanted, ...] = ()
-    refused: tuple[tuple[Wanted, str], ...] = ()
-
-
-def policy_of(wanted: Wanted) -> Policy:
-    """The policy that the options of its run make, where the image has no configured order."""
-    return Policy(allow_downgrade="allow-downgrade" in wanted.options, again="again" in wanted.options)
-
-
-def merge(
-    present: Sequence[Wanted], ours: Sequence[Wanted], policy: Callable[[Wanted], Policy] = policy_of
-) -> Merged:
-    """Both together; of one image the newer, by the rules of `promoter.decide.judge`.
-
-    The same reference stays as it is there; where nothing tells which is newer, ours wins.
-    Images that only ``present`` has are kept.
-    """
-    slots = {one.slot: one for one in present}
-    superseded, refused = [], []
-    for one in ours:
-        there = slots.get(one.slot)
-        if there is None:
-            slots[one.slot] = one
-            continue
-        verdict = judge(
-            (there.image.tag, there.image.digest),
-            (one.image.tag, one.image.digest),
-            build=one.origin.build,
-            history=SiteHistory(there.origin.build, ()),
-            policy=policy(one),
-        )
-        if verdict.action is Action.MOVE:
-            slots[one.slot] = one
-        elif verdict.action is Action.SUPERSEDED:
-            superseded.append(one)
-        elif verdict.action is Action.REFUSE:
-            refused.append((one, verdict.why))
-    return Merged(tuple(slots.values()), tuple(superseded), tuple(refused))

@@ -15,7 +15,7 @@ from promoter.forges.port import Condition, ForgeRefusedError, Proposal
 from promoter.git.branch import merges_to
 from promoter.outcome import Notice, PullRequestReport
 from promoter.proposal import marker as markers
-from promoter.proposal.wanted import merge
+from promoter.proposal.merging import merge
 from promoter.publish.describe import describe
 from promoter.publish.draft import Draft, append, rebuild
 from promoter.publish.existing import look, was_closed_by_a_person
@@ -23,13 +23,14 @@ from promoter.publish.settle import settle
 from promoter.validate.verdict import blocking
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from promoter.config import PullRequestSettings
     from promoter.forges.port import Forge, PullRequest
     from promoter.gates import Gate
     from promoter.outcome import PullRequestOperation
-    from promoter.proposal.wanted import Merged, Wanted
+    from promoter.proposal.merging import Merged
+    from promoter.proposal.wanted import Wanted
     from promoter.publish.describe import Description
     from promoter.publish.draft import Desk
     from promoter.publish.existing import Existing, Known
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 class Table:
     """Where a proposal is dealt with: the desk, the forge, and what stands against landing it now.
 
+    ``keeper`` says which gates are closed to the images of a head, ``gates`` what it said.
     ``bring_current``: a head that must be up to date with its base, and is ready but for
     that, may be rewritten for it; one at a time, or each merge would spoil the others.
     """
@@ -47,8 +49,9 @@ class Table:
     desk: Desk
     forge: Forge
     publisher: Publisher
-    gates: tuple[Gate, ...]
+    keeper: Callable[[Sequence[Wanted]], tuple[Gate, ...]]
     attempt: int
+    gates: tuple[Gate, ...] = ()
     reopen: bool = False
     bring_current: bool = False
 
@@ -68,6 +71,7 @@ class Converged:
     closed_by_person: bool = False
     condition: Condition = field(default_factory=Condition)
     notices: tuple[Notice, ...] = ()
+    gates: tuple[Gate, ...] = ()
 
 
 def converge(
@@ -86,6 +90,9 @@ def converge(
     merged = merge(found.wanted, ours, desk.policy)
     _raise_if_refused(found, merged)
     draft = rebuild(desk, merged.wanted)
+    if draft.says_something:
+        held = tuple(one for step in draft.steps for one in step.wanted)
+        table = replace(table, gates=table.keeper(held))
     if found.branch is not None and not found.branch.is_ours:
         return _beside_persons(table, key, found, draft, merged)
     if draft.says_something:
@@ -94,11 +101,12 @@ def converge(
 
 
 def _raise_if_refused(found: Existing, merged: Merged) -> None:
-    for wanted, why in merged.refused:
+    for wanted, why, reason in merged.refused:
+        option = "--lift-hold" if reason == "held" else "--allow-downgrade"
         raise RefusedError(
             f"{wanted.image} is refused: {why} ({called(found.open)} has another one)",
-            next_step="--allow-downgrade proposes it instead",
-            reason="downgrade",
+            next_step=f"{option} proposes it instead",
+            reason=reason,
         )
 
 
@@ -109,8 +117,10 @@ def _propose(table: Table, key: str, found: Existing, draft: Draft, merged: Merg
     """Have the branch say what the draft says, by as few pushes as can be, then its text."""
     desk = table.desk
     condition = table.forge.condition(found.open) if found.open is not None else Condition()
-    says_it = found.branch is not None and merges_to(
-        desk.repository, found.branch, desk.base, draft.tip.commit
+    says_it = (
+        found.branch is not None
+        and not merged.says_more
+        and merges_to(desk.repository, found.branch, desk.base, draft.tip.commit)
     )
     stuck = condition.conflicting or (table.bring_current and is_ready_but_behind(condition))
     if says_it and not stuck:
@@ -272,6 +282,7 @@ def _publish_text(
         merged.superseded,
         condition=condition,
         notices=(*draft.notices, *notices),
+        gates=table.gates,
     )
 
 

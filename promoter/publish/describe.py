@@ -52,6 +52,7 @@ def describe(table: Table, key: str, draft: Draft, head: str, fork: str, known: 
         _changes(draft.steps),
         Marker(environment, desk.base.base, key, fork, head, wanted),
         gates=table.gates,
+        notes=text.notes_of(wanted),
         warnings=draft.notices,
     )
     title = text.title(settings.title, described, forge.longest_title)

@@ -15,8 +15,10 @@ from promoter.git.history import file_histories
 from promoter.git.repository import Snapshot
 from promoter.outcome import Notice
 from promoter.past import introduced_by
-from promoter.plan import plan_bump, rule_of
-from promoter.proposal.wanted import options_for, policy_of, trailers_for, wanted_from_trailers
+from promoter.plan import plan_bump
+from promoter.proposal.merging import policy_of
+from promoter.proposal.wanted import options_for, trailers_for, wanted_from_trailers
+from promoter.rules import rule_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -133,7 +135,7 @@ def _apply(
             continue
         notices += [*plan.notices, *_spared(plan)]
         superseded = superseded or any(one.fate == "superseded" for one in plan.decisions)
-        if plan.edits:
+        if plan.says_something:
             tip = _commit(desk, tip, plan, group, signed=signed)
             steps.append(Step(group, plan))
     return Draft(tip, tuple(steps), tuple(notices), superseded)

@@ -42,9 +42,11 @@ class Committer(Protocol):
 
 
 def sign_on_forge(
-    repository: Repository, forge: Forge, snapshot: Snapshot, commit: str, files: Mapping[str, bytes]
+    repository: Repository, forge: Forge, snapshot: Snapshot, commit: str, files: Mapping[str, bytes | None]
 ) -> str:
     """The same commit again, made by the forge on top of the same parent; returns its id.
+
+    ``files`` are its contents by path, None for one that it deletes.
 
     Raises ConfigError where the forge does not do that, DeniedError where it made another tree.
     """
@@ -58,7 +60,8 @@ def sign_on_forge(
     branch = f"promoter-signing/{commit[:16]}"
     committer.create_branch(branch, snapshot.commit)
     try:
-        signed = committer.commit_on_branch(branch, snapshot.commit, message, files)
+        kept = {path: content for path, content in files.items() if content is not None}
+        signed = committer.commit_on_branch(branch, snapshot.commit, message, kept, files.keys() - kept)
         repository.fetch(f"+refs/heads/{branch}:{_REF}", doing="fetching the commit that the forge signed")
     finally:
         committer.delete_branch(branch)

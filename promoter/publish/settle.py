@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 
 from promoter.errors import DeniedError, InterruptedRunError, PromoterError
 from promoter.outcome import Notice
+from promoter.rules import is_gated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from promoter.config import Config
     from promoter.forges.port import Condition, Forge, PullRequest
-    from promoter.gates import Gate
     from promoter.publish.converge import Table
     from promoter.publish.describe import Description
 
@@ -44,8 +43,10 @@ def settle(
     _label_and_ask(table, pull_request, notices)
     if pushed and condition.approvers:
         _tried(notices, "asking for review again", lambda: _ask_again(forge, pull_request, condition))
-    if table.gates or (forge.keeps_text and is_gated(table.desk.rules.config)):
-        _tried(notices, "the gate's status", lambda: _show_gate(forge, pull_request.head, table.gates))
+    # Where nothing but a hold can close it, a head that is new has no status that would have to turn.
+    waits_for_one = forge.keeps_text and (is_gated(table.desk.rules.config) or not pushed)
+    if table.gates or waits_for_one:
+        _tried(notices, "the gate's status", lambda: _show_gate(table, pull_request.head))
     if settings.auto_merge is None or pull_request.draft:
         return notices, False
     landed: list[bool] = []
@@ -60,11 +61,6 @@ def settle(
         return notices, False
     _tried(notices, "auto-merge", lambda: landed.append(_land(table, pull_request, description, now)))
     return notices, any(landed)
-
-
-def is_gated(config: Config) -> bool:
-    """Whether heads carry the gate's status: all where any environment can close: the base may ask for it."""
-    return any(environment.freeze for environment in config.environments.values())
 
 
 def _label_and_ask(table: Table, pull_request: PullRequest, notices: list[Notice]) -> None:
@@ -86,12 +82,16 @@ def _ask_again(forge: Forge, pull_request: PullRequest, condition: Condition) ->
     forge.comment(pull_request, f"The head has changed since the approval by {people}: please look again.")
 
 
-def _show_gate(forge: Forge, head: str, gates: Sequence[Gate]) -> None:
+def _show_gate(table: Table, head: str) -> None:
+    """Every head has the status where a gate can close, or the base's protection could not ask for it."""
+    forge, gates = table.forge, table.gates
     state, text = ("pending", gates[0].message) if gates else ("success", "nothing stands against landing")
     try:
         shown = forge.statuses(head).get(GATE)
     except DeniedError:  # who may set it need not be allowed to read the others'
         shown = None
+    if not gates and shown in (None, "none") and not is_gated(table.desk.rules.config):
+        return
     if shown != {"pending": "pending", "success": "passed"}[state]:
         forge.set_status(head, GATE, state, text[:_LONGEST_DESCRIPTION])  # type: ignore[arg-type]  # one of the two
 

@@ -9,9 +9,11 @@ from promoter.report.findings import section, validate_lines
 from promoter.report.paint import Paint, clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from promoter.outcome import Change, Inventory, Notice, Outcome, PullRequestReport
+
+    Fold = Callable[[str, str, Iterable[str]], Iterable[str]]
 
 _MARKS = {
     "promoted": "green",
@@ -31,20 +33,59 @@ _OPERATIONS = {
     "closed": "yellow",
 }
 _STATES = {"effective": "green", "shadowed": "dim", "refused": "yellow"}
+# What people call `promoted` there.
+_DONE = {"hold": "held", "unhold": "let go", "init": "written", "rollback": "rolled back"}
 _LONGEST_DIFF = 200
 
 
-def render(outcome: Outcome, paint: Paint) -> str:
-    """What happened, the sites it happened to, findings, and the diff; for ``scan`` its table."""
+def _open(name: str, title: str, lines: Iterable[str]) -> Iterable[str]:  # noqa: ARG001 - as those that fold
+    return lines
+
+
+def render(outcome: Outcome, paint: Paint, fold: Fold = _open) -> str:
+    """What happened, the sites it happened to, findings, and the diff; for ``scan`` its table.
+
+    ``fold`` gets the name, title and lines of what can be long.
+    """
     if outcome.inventory is not None:
         return "".join(f"{line}\n" for line in _inventory_lines(outcome.inventory, paint))
+    if outcome.checks is not None:
+        from promoter.report import doctor
+
+        return "".join(f"{line}\n" for line in doctor.lines(outcome.checks, paint))
+    if outcome.board is not None:
+        from promoter.report import board_text
+
+        return "".join(f"{line}\n" for line in board_text.lines(outcome.board, paint))
+    if outcome.diff is not None:
+        from promoter.report import diff_text
+
+        return "".join(f"{line}\n" for line in diff_text.lines(outcome.diff, paint))
+    if outcome.history is not None:
+        from promoter.report import history_text
+
+        return "".join(f"{line}\n" for line in history_text.lines(outcome.history, paint))
+    if outcome.reason == "listed":
+        from promoter.report import holds
+
+        return "".join(f"{line}\n" for line in holds.lines(outcome, paint))
+    if outcome.proposed is not None:
+        from promoter.report import init
+
+        if (text := init.whole(outcome)) is not None:
+            return text
     if outcome.verb == "validate":
         return "".join(f"{line}\n" for line in validate_lines(outcome, paint))
     lines = [paint(_headline(outcome), _MARKS[outcome.status])]
     lines += [_pull_request_line(one, paint) for one in outcome.pull_requests]
     lines += [_change_line(change, paint) for change in outcome.changes]
-    lines += section(outcome, paint)
-    lines += _diff_lines(outcome, paint)
+    if outcome.error is None:  # else it says so
+        lines += [paint(clean(f"  gate: {gate.message}"), "yellow") for gate in outcome.gates]
+    lines += fold("findings", "Findings", section(outcome, paint))
+    if outcome.proposed is not None:
+        lines += init.lines(outcome.proposed)
+    else:
+        lines += fold("diff", "Diff", _diff_lines(outcome, paint))
     return "\n".join(lines) + "\n"
 
 
@@ -54,8 +95,9 @@ def _headline(outcome: Outcome) -> str:
     if outcome.commit_sha and outcome.status in ("promoted", "proposed"):
         joint = "on" if outcome.status == "promoted" else "for"
         landed = f" as {outcome.commit_sha[:12]} {joint} {outcome.base}"
-    reason = f" ({outcome.reason})" if outcome.reason not in ("changed", outcome.status) else ""
-    return f"{outcome.status}{what}{landed}{reason}"
+    done = _DONE.get(outcome.verb, outcome.status) if outcome.status == "promoted" else outcome.status
+    reason = f" ({outcome.reason})" if outcome.reason not in ("changed", outcome.status, done) else ""
+    return f"{done}{what}{landed}{reason}"
 
 
 def _pull_request_line(one: PullRequestReport, paint: Paint) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from promoter.outcome import Validation
+from promoter.rules import neighbours
 from promoter.validate.commands import Machine
 from promoter.validate.model import Report, SourceFile
 from promoter.validate.program import scratch_directory
@@ -54,7 +55,7 @@ class EditValidator:
         settings = settings_for(rules.config.validate, self.asked)
         machine = Machine(self.environ, self.repository.git.deadline, None, self.asked.kubeconform_path)
         tree = SnapshotTree(self.repository, snapshot)
-        rendered = self._render(tree, rules, edits, settings, machine)
+        rendered = self._render(tree, rules, snapshot.base, edits, settings, machine)
         after_tree = EditedTree(tree, {path: after for path, (_, after) in edits.items()})
         before = [SourceFile(path, old) for path, (old, _) in edits.items()]
         after = [SourceFile(path, new) for path, (_, new) in edits.items()]
@@ -75,6 +76,7 @@ class EditValidator:
         self,
         tree: SnapshotTree,
         rules: Rules,
+        base: str,
         edits: Mapping[str, tuple[bytes, bytes]],
         settings: ValidateSettings,
         machine: Machine,
@@ -89,7 +91,7 @@ class EditValidator:
             )
             return render_edit(
                 tree,
-                list(rules.config.environments.values()),
+                neighbours(rules, base),
                 [rules.environment.name],
                 edits,
                 how,

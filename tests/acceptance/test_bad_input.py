@@ -63,17 +63,10 @@ COMMAND_LINES: dict[str, tuple[list[str], str]] = {
     "time without zone": ([*STAGING, *WANTED, "--source-time", "2026-01-31T12:00:00"], "with a zone"),
     "run URL of two lines": ([*STAGING, *WANTED, "--run-url", "a\nPromoter-Id: 1"], "line break"),
     "deadline of nothing": ([*STAGING, *WANTED, "--deadline", "0"], "--deadline"),
-    "pin without digest": ([*STAGING, *WANTED, "--pin"], "--pin needs the digest"),
+    "pin beside drop-digest": ([*STAGING, *WANTED, "--pin", "--drop-digest"], "exclude each other"),
     "misspelt option": ([*STAGING, *WANTED, "--exclud", "x"], "--exclud"),
     "stray operand": ([*STAGING, *WANTED, "stray"], "stray"),
 }
-
-LATER_OPTIONS = [
-    ["--override", "reason"],
-    ["--lift-hold"],
-    ["--require-image"],
-    ["--build-metadata", "file"],
-]
 
 
 @pytest.mark.parametrize(("args", "says"), COMMAND_LINES.values(), ids=COMMAND_LINES.keys())
@@ -81,12 +74,7 @@ def test_a_wrong_command_line(bench: Bench, args: list[str], says: str) -> None:
     bench.refused(*args, code=2, says=says)
 
 
-@pytest.mark.parametrize("args", LATER_OPTIONS, ids=lambda args: args[0])
-def test_an_option_of_a_later_release(bench: Bench, args: list[str]) -> None:
-    bench.refused(*STAGING, *WANTED, *args, code=2, says=args[0])
-
-
-@pytest.mark.parametrize("verb", ["promote", "rollback", "hold", "nonsense"])
+@pytest.mark.parametrize("verb", ["holds", "nonsense"])
 def test_a_verb_that_is_not_there(bench: Bench, verb: str) -> None:
     result = bench.run(verb, "--output", "json")
     assert_error(result, 2, verb)
@@ -148,42 +136,15 @@ def test_an_unknown_environment(bench: Bench) -> None:
         ("version: 1\nenvironments:\n  staging: {path: ../x}\n", 3, "'..'"),
         ('version: 1\nrequires: ">=99.0"\nenvironments: {staging: {path: a}, x: 1}\n', 2, "requires"),
         (CONFIG + "x: " + "[" * 50_000, 5, "nested deeper"),
+        ("version: 1\nenvironments:\n  staging: {path: a, after: tset}\n  test: {path: b}\n", 3, "'test'"),
+        ("version: 1\nenvironments:\n  staging: {path: a, after: staging}\n", 3, "after itself"),
+        ("version: 1\nenvironments:\n  staging: {path: a, soak: 1h}\n", 3, "after"),
+        (CONFIG + "images: [{match: '*', allow: '('}]\n", 5, "no pattern"),
     ],
 )
 def test_a_wrong_configuration(bench: Bench, config: str, line: int, says: str) -> None:
     bench.make({".promoter.yaml": config} | FILES)
     bench.refused("--env", "staging", *WANTED, code=3, says=says, file=".promoter.yaml", line=line)
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("base", "main"),
-        ("repository", "https://example.com/x.git"),
-        ("after", "production"),
-        ("soak", "30m"),
-        ("max-changes", "20"),
-        ("require-checks", "[ci/test]"),
-        ("allow-override", "false"),
-    ],
-)
-def test_a_key_of_a_later_release_in_an_environment(bench: Bench, key: str, value: str) -> None:
-    config = f"version: 1\nenvironments:\n  staging:\n    path: envs/staging\n    {key}: {value}\n"
-    bench.make({".promoter.yaml": config} | FILES)
-    bench.refused("--env", "staging", *WANTED, code=3, says=key, file=".promoter.yaml", line=5)
-
-
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        ("images: [{match: '*', allow: '^v'}]", "allow"),
-        ("images: [{match: '*', source-branch: main}]", "source-branch"),
-        ("images: [{match: '*', platforms: [linux/amd64]}]", "platforms"),
-    ],
-)
-def test_a_key_of_a_later_release(bench: Bench, text: str, says: str) -> None:
-    bench.make({".promoter.yaml": CONFIG + text + "\n"} | FILES)
-    bench.refused("--env", "staging", *WANTED, code=3, says=says, file=".promoter.yaml", line=5)
 
 
 def test_configuration_of_the_caller(bench: Bench, tmp_path: Path) -> None:

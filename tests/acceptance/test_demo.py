@@ -18,7 +18,7 @@ def test_the_whole_story(tmp_path: Path) -> None:
     assert numbers == [str(number) for number in range(1, len(demo_story.SCENES) + 2)]
     pull_request = r"created +branch .*updated +branch .*unchanged +branch .*merge it with: .*nothing-open"
     assert re.search(pull_request, result.stdout, re.DOTALL)
-    assert "error: qa takes no changes now: frozen until" in result.stdout
+    assert "error: qa takes no change of api now: frozen until" in result.stdout
     assert f"{len(set(re.findall(r'promote (app-[0-9]) ', result.stdout)))} of 8 landed" in result.stdout
     assert list(tmp_path.iterdir()) == []
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from promoter.config import Environment, Freeze
 from promoter.config_time import parse_freeze_time, time_zone
-from promoter.gates import gates_of
+from promoter.gates import frozen
 
 WEEKEND = Freeze("Fri 16:00", "Mon 08:00", "Europe/London")
 
@@ -21,7 +21,7 @@ def at(text: str, zone: str = "UTC") -> datetime:
 
 def until(now: datetime, *freezes: Freeze) -> str | None:
     """The end of the freeze that holds, as it reads in its own zone; None where none does."""
-    gates = gates_of(Environment("production", (".",), freeze=freezes), now)
+    gates = frozen(Environment("production", (".",), freeze=freezes), now)
     assert [gate.reason for gate in gates] == ["frozen"] * len(gates)
     if not gates:
         return None
@@ -32,7 +32,7 @@ def until(now: datetime, *freezes: Freeze) -> str | None:
 
 
 def test_no_freeze_no_gate() -> None:
-    assert gates_of(Environment("production", (".",)), at("2026-01-02 18:00")) == ()
+    assert frozen(Environment("production", (".",)), at("2026-01-02 18:00")) == ()
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_freezes_without_an_end() -> None:
     environment = Environment(
         "production", (".",), freeze=(Freeze("Mon 00:00", "Thu 00:00"), Freeze("Wed 00:00", "Mon 00:00"))
     )
-    (gate,) = gates_of(environment, at("2026-01-01 00:00"))
+    (gate,) = frozen(environment, at("2026-01-01 00:00"))
     assert gate.until is None
     assert gate.message == "frozen, and no end is in sight"
 
@@ -129,7 +129,7 @@ def test_what_is_frozen_opens_when_it_says(
         return
     freeze = Freeze(f"{days[day]} {hour:02}:00", f"{days[last]} {end:02}:00", zone)
     environment = Environment("production", (".",), freeze=(freeze,))
-    gates = gates_of(environment, now)
+    gates = frozen(environment, now)
     local = now.astimezone(time_zone(zone))
     minutes = (local.weekday() * 24 + local.hour) * 60 + local.minute
     first, length = (day * 24 + hour) * 60, ((last - day) * 24 + end - hour) % (7 * 24) * 60
@@ -142,7 +142,7 @@ def test_what_is_frozen_opens_when_it_says(
     for gate in gates:
         assert gate.until is not None
         assert now < gate.until <= now + timedelta(days=7, hours=2)
-        assert gates_of(environment, gate.until) == ()
+        assert frozen(environment, gate.until) == ()
 
 
 @pytest.mark.parametrize(

@@ -17,10 +17,10 @@ from promoter.intent import Intent, Origin, Request
 from promoter.message import commit_message
 from promoter.options import BumpOptions, Style
 from promoter.proposal.inert import JOINER
+from promoter.proposal.merging import merge
 from promoter.proposal.wanted import (
     Wanted,
     apply_options,
-    merge,
     options_for,
     options_of,
     trailers_for,
@@ -233,8 +233,8 @@ def test_the_newer_wins(present: tuple[str, Origin], ours: tuple[str, Origin], w
     merged = merge([there], [mine])
     assert merged.wanted == ((mine,) if wins == "ours" else (there,))
     assert merged.superseded == ((mine,) if wins == "superseded" else ())
-    assert [one for one, _ in merged.refused] == ([mine] if wins == "refused" else [])
-    assert all("--allow-downgrade" in why for _, why in merged.refused)
+    assert [one for one, _, _ in merged.refused] == ([mine] if wins == "refused" else [])
+    assert all("--allow-downgrade" in why for _, why, _ in merged.refused)
 
 
 def test_source_times_order_where_runs_do_not() -> None:
