@@ -46,7 +46,7 @@ from promoter import session
 from promoter.config import parse_config
 from promoter.deadline import Deadline
 from promoter.inventory import running
-from promoter.standing import since
+from promoter.past.standing import since
 
 url, configuration, what = sys.argv[1:]
 caller = session.Caller(url, {"PATH": os.environ["PATH"]}, lambda _: None)

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from promoter.hands import Hands, View
     from promoter.holds import Hold
     from promoter.image import ImageReference
+    from promoter.past.standing import Since
     from promoter.proposal.wanted import Wanted
     from promoter.rules import Rules
-    from promoter.standing import Since
 
 
 def closed_gates(
@@ -79,7 +79,7 @@ def arrivals(
     present = [one for one in there.values() if one is not None]
     sinces: dict[ImageReference, Since] = {}
     if present and (environment.soak or environment.require_checks):
-        from promoter.standing import since
+        from promoter.past.standing import since
 
         enough = now - environment.soak if environment.soak and not environment.require_checks else None
         sinces = since(
@@ -87,7 +87,7 @@ def arrivals(
         )
     gone = [one.image for one in coming if one.has_soaked and there[one.image] is None]
     if gone and environment.soak is not None:
-        from promoter.standing import Since, soaked
+        from promoter.past.standing import Since, soaked
 
         found = soaked(
             source.repository, source.snapshot, source.config, source.environment, gone, environment.soak, now

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
-from promoter.config_gates import is_found
-from promoter.config_time import WeekTime, parse_freeze_time, time_zone
+from promoter.config.gates import is_found
+from promoter.config.times import WeekTime, parse_freeze_time, time_zone
 from promoter.errors import RefusedError
 from promoter.holds import is_over
 from promoter.paths import glob_text

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from promoter.errors import ConfigError
 from promoter.git.repository import REGULAR, Entry
 from promoter.hands import settle
-from promoter.holds import Hold, files_of, is_over, path_of, read_holds, render, shown
-from promoter.outcome import HoldReport, Notice, Outcome
+from promoter.holds import Hold, files_of, is_over, path_of, read_holds, render, shown, told
+from promoter.outcome import Notice, Outcome
 from promoter.proposal.branch_name import branch_name
 from promoter.proposal.inert import code, one_line, plain
 from promoter.publish.files import Asked, FileChange, land_files
@@ -176,16 +176,3 @@ def _sentences(one: Hold, verb: str) -> Iterator[str]:
     end = f", until {shown(one.until)}" if one.until is not None else ", until somebody lets it go"
     yield f"No image of {app} lands in {environment} once this is merged{end}."
     yield f"Asked for by {code(one.by)}." + (f" Reason: {code(one.reason)}" if one.reason else "")
-
-
-def told(one: Hold, now: datetime) -> HoldReport:
-    """A hold as the outcome tells of it."""
-    return HoldReport(
-        one.environment,
-        one.app,
-        one.reason,
-        one.by,
-        shown(one.since) if one.since is not None else None,
-        shown(one.until) if one.until is not None else None,
-        is_over(one, now),
-    )

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from promoter.config_gates import parse_span
-from promoter.config_grammar import shorten
+from promoter.config.gates import parse_span
+from promoter.config.grammar import shorten
 from promoter.errors import ConfigError, UsageError
+from promoter.outcome import HoldReport
 from promoter.proposal.inert import one_line
 
 if TYPE_CHECKING:
@@ -178,3 +179,16 @@ def render(hold: Hold) -> bytes:
 def shown(when: datetime) -> str:
     """A time as RFC 3339 writes it, in UTC, to the second."""
     return when.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
+
+
+def told(one: Hold, now: datetime) -> HoldReport:
+    """A hold as the outcome tells of it."""
+    return HoldReport(
+        one.environment,
+        one.app,
+        one.reason,
+        one.by,
+        shown(one.since) if one.since is not None else None,
+        shown(one.until) if one.until is not None else None,
+        is_over(one, now),
+    )

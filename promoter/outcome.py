@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from promoter.board import Board
-    from promoter.compare_environments import Comparison
     from promoter.doctor.model import Check
     from promoter.errors import PromoterError
     from promoter.gates import Gate
-    from promoter.history import History
+    from promoter.overview.board import Board
+    from promoter.overview.compare import Comparison
+    from promoter.past.history import History
     from promoter.validate.model import Finding
 
 RunStatus = Literal["promoted", "proposed", "planned", "unchanged", "superseded", "refused", "failed"]

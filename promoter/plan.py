@@ -13,7 +13,7 @@ from promoter.git.history import file_histories
 from promoter.git.repository import REGULAR, Entry
 from promoter.intent import Intent, app_of, apps_held_with, intent_of, owns
 from promoter.outcome import Change, Notice
-from promoter.past import site_history
+from promoter.past.sites import site_history
 from promoter.proposal.wanted import Wanted, options_of
 from promoter.rules import rule_of
 from promoter.sites.model import UnreadableFileError, read_manifest

@@ -9,14 +9,14 @@ from itertools import chain, dropwhile
 from typing import TYPE_CHECKING
 
 from promoter.errors import NotFoundError, RefusedError
-from promoter.holds import UNKNOWN, Hold
+from promoter.holds import UNKNOWN, Hold, told
 from promoter.image import ImageReference
 from promoter.intent import Request
-from promoter.past import origin_of
+from promoter.past.sites import origin_of
+from promoter.past.standing import iterate_states
+from promoter.past.timeline import Edge
 from promoter.pipeline import land
 from promoter.rules import rule_of
-from promoter.standing import iterate_states
-from promoter.timeline import Edge
 from promoter.version import compare
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from promoter.hands import Hands
     from promoter.options import BumpOptions, RollbackOptions
     from promoter.outcome import Outcome
+    from promoter.past.standing import State
     from promoter.rules import Rules
-    from promoter.standing import State
 
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
 
@@ -40,6 +40,7 @@ def rollback(options: RollbackOptions, hands: Hands) -> Outcome:
     """
     asked_at = datetime.now(UTC)
     meant: list[tuple[State, State]] = []
+    holds: list[Hold] = []
 
     def aim(hands: Hands, rules: Rules, snapshot: Snapshot) -> BumpOptions:
         if meant:  # whatever has landed since, the way back leads to what was meant then
@@ -59,6 +60,7 @@ def rollback(options: RollbackOptions, hands: Hands) -> Outcome:
         reason = options.reason or f"rolled back from {_told(before)} to {_told(target)}"
         by = options.run.origin.actor or UNKNOWN
         hold = Hold(rules.environment.name, options.app, reason, by, asked_at, options.until)
+        holds[:] = [hold]
         landing = target.landing
         origin = options.run.origin
         if not isinstance(landing, Edge):
@@ -72,7 +74,10 @@ def rollback(options: RollbackOptions, hands: Hands) -> Outcome:
             came_from=f"{rules.environment.name} {landing.commit}",
         )
 
-    return land("rollback", options.run, hands, aim)
+    outcome = land("rollback", options.run, hands, aim)
+    if outcome.status not in ("promoted", "proposed", "planned"):
+        return outcome
+    return replace(outcome, holds=tuple(told(hold, asked_at) for hold in holds))
 
 
 # --- which state is meant ----------------------------------------------------------------------

@@ -12,9 +12,9 @@ from promoter.hands import View, view
 from promoter.intent import Origin, Request
 from promoter.inventory import running
 from promoter.outcome import Change, Notice
-from promoter.past import origin_of
+from promoter.past.sites import origin_of
+from promoter.past.standing import since, soaked
 from promoter.rules import rule_of
-from promoter.standing import since, soaked
 from promoter.version import compare
 
 if TYPE_CHECKING:

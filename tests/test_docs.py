@@ -214,10 +214,13 @@ def _check_schema(block: Any, schema: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("forge", ["jobs", "script"])
 def test_ci_jobs_for_both_forges_are_shown(forge: str, verb: str) -> None:
     """README or the how-to has a job of each kind for each verb."""
-    words = {"jobs": ("run:", "${{"), "script": ("script:", "$CI_")}[forge]
-    assert any(
-        f"promoter {verb}\n" in text and all(word in text for word in words) for _, text in YAML_BLOCKS
-    )
+    words = {
+        ("jobs", "bump"): ("uses: promoter-ci/promoter@", "image: "),
+        ("script", "bump"): (".gitlab-ci-template.yml", "bump: true"),
+        ("jobs", "sync"): ("run:", "${{", "promoter sync\n"),
+        ("script", "sync"): ("script:", "$CI_", "promoter sync\n"),
+    }[forge, verb]
+    assert any(all(word in text for word in words) for _, text in YAML_BLOCKS)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())

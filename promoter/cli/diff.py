@@ -51,6 +51,6 @@ def command(output: Output, /, **given: Any) -> None:  # noqa: ANN401 - click ha
         repository.opening(asked.base),
         session.hands(repository, caller, output.debug) as hands,
     ):
-        from promoter.diff import diff  # imported while Git fetches
+        from promoter.overview.diff import diff  # imported while Git fetches
 
         output.outcome(diff(asked, hands, (given["a"], given["b"]), given["app"], images))

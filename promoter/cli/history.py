@@ -69,7 +69,7 @@ def command(output: Output, /, **given: Any) -> None:  # noqa: ANN401 - click ha
         repository.opening(asked.base),
         session.hands(repository, caller, output.debug) as hands,
     ):
-        from promoter.history import DEFAULT_WINDOW, Asked, history  # imported while Git fetches
+        from promoter.past.history import DEFAULT_WINDOW, Asked, history  # imported while Git fetches
 
         if given["metrics"]:
             since, given["limit"] = since or now - DEFAULT_WINDOW, None
@@ -83,7 +83,7 @@ def _since(text: str | None, now: datetime) -> datetime | None:
         return None
     from datetime import UTC, datetime
 
-    from promoter.config_gates import parse_span
+    from promoter.config.gates import parse_span
 
     try:
         moment = datetime.fromisoformat(text)

@@ -235,7 +235,7 @@ def validation(given: Mapping[str, Any]) -> ValidateOptions:
     from promoter.options import ValidateOptions
 
     if given["kubernetes"] is not None:
-        from promoter.config_validate_grammar import check_kubernetes
+        from promoter.config.validate_grammar import check_kubernetes
 
         try:
             check_kubernetes(given["kubernetes"])
@@ -267,7 +267,7 @@ def anywhere(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def repository_paths(name: str, given: tuple[str, ...], *, whole: bool = False) -> tuple[str, ...]:
     """Paths or globs inside the manifest repository, normalised. Raises UsageError."""
-    from promoter.config_grammar import repository_path
+    from promoter.config.grammar import repository_path
 
     paths = []
     for text in given:

@@ -47,6 +47,6 @@ def command(output: Output, /, **given: Any) -> None:  # noqa: ANN401 - click ha
         repository.opening(asked.base),
         session.hands(repository, caller, output.debug) as hands,
     ):
-        from promoter.status import status  # imported while Git fetches
+        from promoter.overview.status import status  # imported while Git fetches
 
         output.outcome(status(asked, hands, given["environments"], datetime.now(UTC)))

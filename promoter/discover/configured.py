@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from promoter import config_grammar, paths
+from promoter import paths
+from promoter.config import grammar as config_grammar
 from promoter.discover.model import Scope
 from promoter.image import looks_like_reference
 from promoter.intent import app_of

@@ -14,7 +14,7 @@ from promoter.errors import PromoterError
 from promoter.git.history import file_histories
 from promoter.git.repository import Snapshot
 from promoter.outcome import Notice
-from promoter.past import introduced_by
+from promoter.past.sites import introduced_by
 from promoter.plan import plan_bump
 from promoter.proposal.merging import policy_of
 from promoter.proposal.wanted import options_for, trailers_for, wanted_from_trailers

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from promoter.board import Board, Cell, Column, Proposed, Row, Standing
     from promoter.outcome import Outcome
+    from promoter.overview.board import Board, Cell, Column, Proposed, Row, Standing
 
 _ICON = (
     "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E"

@@ -11,8 +11,8 @@ from promoter.report.paint import clean
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from promoter.board import Board, Cell, Row
     from promoter.holds import Hold
+    from promoter.overview.board import Board, Cell, Row
     from promoter.report.paint import Paint
 
 _GAP = "  "

@@ -10,8 +10,8 @@ from promoter.holds import UNKNOWN
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from promoter.board import Board, Cell, Proposed, Standing
     from promoter.holds import Hold
+    from promoter.overview.board import Board, Cell, Proposed, Standing
 
 _HEX_SHOWN = 7  # of a digest beside its tag, as Git shortens commits; more where it stands alone
 _HEX_ALONE = 12

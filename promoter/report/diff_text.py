@@ -11,7 +11,7 @@ from promoter.report.paint import clean
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from promoter.compare_environments import Comparison, Difference, Version
+    from promoter.overview.compare import Comparison, Difference, Version
     from promoter.report.paint import Paint
 
 _COLOURS = {"same": "dim", "differs": "yellow", "only-a": "cyan", "only-b": "cyan"}

@@ -12,9 +12,9 @@ from promoter.report.paint import clean
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from promoter.history import History
-    from promoter.metrics import Measured, Metrics
-    from promoter.past_moves import Entry, ImageMove
+    from promoter.past.history import History
+    from promoter.past.metrics import Measured, Metrics
+    from promoter.past.moves import Entry, ImageMove
     from promoter.report.paint import Paint
 
 _COLOURS = {"promotion": "green", "rollback": "yellow", "revert": "yellow", "by-hand": "cyan"}

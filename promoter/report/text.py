@@ -11,7 +11,7 @@ from promoter.report.paint import Paint, clean
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from promoter.outcome import Change, Inventory, Notice, Outcome, PullRequestReport
+    from promoter.outcome import Change, HoldReport, Inventory, Notice, Outcome, PullRequestReport
 
     Fold = Callable[[str, str, Iterable[str]], Iterable[str]]
 
@@ -81,6 +81,8 @@ def render(outcome: Outcome, paint: Paint, fold: Fold = _open) -> str:
     lines += [_change_line(change, paint) for change in outcome.changes]
     if outcome.error is None:  # else it says so
         lines += [paint(clean(f"  gate: {gate.message}"), "yellow") for gate in outcome.gates]
+    if outcome.verb == "rollback":
+        lines += [clean(f"  {_held(hold)}") for hold in outcome.holds or ()]
     lines += fold("findings", "Findings", section(outcome, paint))
     if outcome.proposed is not None:
         lines += init.lines(outcome.proposed)
@@ -98,6 +100,12 @@ def _headline(outcome: Outcome) -> str:
     done = _DONE.get(outcome.verb, outcome.status) if outcome.status == "promoted" else outcome.status
     reason = f" ({outcome.reason})" if outcome.reason not in ("changed", outcome.status, done) else ""
     return f"{done}{what}{landed}{reason}"
+
+
+def _held(hold: HoldReport) -> str:
+    """What keeps later images out, and until when."""
+    until = hold.until or f"promoter unhold {hold.environment} --app {hold.app}"
+    return f"held until {until}" + (f": {hold.reason}" if hold.reason else "")
 
 
 def _pull_request_line(one: PullRequestReport, paint: Paint) -> str:

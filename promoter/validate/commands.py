@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from promoter.config_validate_grammar import FILES
+from promoter.config.validate_grammar import FILES
 from promoter.errors import ConfigError, UnreachableError
 from promoter.git.door import machine_failure
 from promoter.paths import matcher

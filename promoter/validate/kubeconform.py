@@ -30,7 +30,7 @@ from promoter.validate.schema import unknown_kind, why_skipped
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from promoter.config_validate import Presence
+    from promoter.config.validate import Presence
     from promoter.deadline import Deadline
     from promoter.validate.library import Library
     from promoter.validate.model import SourceFile

@@ -25,7 +25,7 @@ from promoter.validate.words import Mistake, mistakes
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from promoter.config_validate import ValidateSettings
+    from promoter.config.validate import ValidateSettings
     from promoter.validate.tree import Tree
 
 _ROOT = "promoter:///"

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
-from promoter.board import Board, Column, Look, Past, Pending, rows_of
 from promoter.decide import TagDigest
 from promoter.holds import Hold
 from promoter.image import ImageReference
+from promoter.overview.board import Board, Column, Look, Past, Pending, rows_of
 
 MADE = datetime(2026, 3, 13, 17, 5, tzinfo=UTC)
 DIGEST = "sha256:" + "9f86d081884c7d65" * 4

@@ -2,7 +2,7 @@
 
 import pytest
 
-from promoter.board import Cell, is_same, order_by_version
+from promoter.overview.board import Cell, is_same, order_by_version
 from tests.board.boards import DIGEST, board, look, version
 
 OTHER = "sha256:" + "0123456789abcdef" * 4
@@ -76,8 +76,8 @@ def test_an_app_with_several_images_has_a_row_for_each_and_its_hold_in_all() -> 
 
 
 def test_spellings_of_one_image_are_one_row() -> None:
-    from promoter.board import Look
     from promoter.image import ImageReference
+    from promoter.overview.board import Look
 
     looks = [
         Look("one", None, (("nginx", ImageReference("nginx", "1.0")),)),

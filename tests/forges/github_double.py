@@ -33,6 +33,7 @@ from tests.forges.github_double_http import (
     GitHubHandler,
     refused,
 )
+from tests.forges.github_double_inspect import LOOKS, team
 from tests.forges.github_double_rest import ROUTES, Call, flat
 from tests.forges.github_double_spec import document, operation, pattern, schema
 from tests.forges.github_double_state import RefusalError, Repo, Token
@@ -232,7 +233,7 @@ class GitHubDouble(GitServer):
     def _route(
         self, record: ApiRecord, path: str, authorization: str
     ) -> tuple[str, Callable[[], Answer]] | None:
-        for route in ROUTES:
+        for route in (*ROUTES, *LOOKS):
             match = pattern(route.template).fullmatch(path)
             if match is None or route.method != record.method:
                 continue
@@ -259,7 +260,7 @@ class GitHubDouble(GitServer):
     def _as_app(
         self, record: ApiRecord, path: str, authorization: str
     ) -> tuple[str, Callable[[], Answer]] | None:
-        """The requests that an App makes, and the one that tells an installation who it is."""
+        """What belongs to no repository: the requests that an App makes, people and teams."""
         parts = path.strip("/").split("/")
         match record.method, parts:
             case "GET", ["meta"]:
@@ -269,6 +270,16 @@ class GitHubDouble(GitServer):
                 name = urllib.parse.unquote(login)
                 created = "2026-01-01T00:00:00Z"
                 return "/users/{username}", lambda: Answer(*apps.public_user(self.answers, name, created))
+            case "GET", ["orgs", owner, "teams", slug]:
+
+                def there() -> Answer:
+                    asking = self.token_of(authorization)
+                    known = any(slug in repo.teams for repo in self.repositories if repo.owner == owner)
+                    if asking is None or not asking.may("members", "read") or not known:
+                        raise RefusalError(404, "Not Found")
+                    return Answer(*team(self.answers, owner, slug, self.repositories[0].created))
+
+                return "/orgs/{org}/teams/{team_slug}", there
             case "GET", ["repos", owner, name, "installation"]:
 
                 def where() -> Answer:

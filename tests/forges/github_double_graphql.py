@@ -110,6 +110,7 @@ class Root:
     def node(self) -> Node:
         return {
             "repository": lambda **at: self.repository(f"{at['owner']}/{at['name']}"),
+            "viewer": {"login": self.token.login},
             "nodes": lambda ids: [self.by_id(one) for one in ids],
             "enablePullRequestAutoMerge": self.arm,
             "disablePullRequestAutoMerge": self.disarm,
@@ -130,7 +131,15 @@ class Root:
                 raise RefusalError(404, message, kind="NOT_FOUND")
             return self.pull(repo, repo.pulls[number])
 
-        return {"pullRequest": pull, "ref": lambda **at: self.ref(repo, at["qualifiedName"])}
+        return {
+            "pullRequest": pull,
+            "ref": lambda **at: self.ref(repo, at["qualifiedName"]),
+            "isArchived": repo.archived,
+            "autoMergeAllowed": repo.auto_merge,
+            "mergeCommitAllowed": "merge" in repo.methods,
+            "squashMergeAllowed": "squash" in repo.methods,
+            "rebaseMergeAllowed": "rebase" in repo.methods,
+        }
 
     def by_id(self, node: str) -> Node | None:
         try:
@@ -201,6 +210,8 @@ class Root:
                 return None
             self.token.require(administration="read")
             return {
+                "isAdminEnforced": rule.administrators,
+                "requiresApprovingReviews": rule.approvals > 0,
                 "requiresStrictStatusChecks": rule.strict,
                 "requiredStatusCheckContexts": list(rule.contexts),
             }
@@ -208,7 +219,11 @@ class Root:
         def visible() -> Node | None:
             if rule is None or rule.ruleset or self.token.may("administration", "read"):
                 return None
-            return {"requiredStatusCheckContexts": list(rule.contexts)}
+            return {
+                "viewerCanPush": True,
+                "requiredApprovingReviewCount": rule.approvals,
+                "requiredStatusCheckContexts": list(rule.contexts),
+            }
 
         def rules(first: int, **_: Any) -> Node:
             if rule is None or not rule.ruleset:

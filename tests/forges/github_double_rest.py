@@ -64,6 +64,8 @@ def invalid(message: str | None = None, **error: str) -> RefusalError:
 
 
 def get_repository(call: Call) -> tuple[int, Any]:
+    if call.token.kind == "classic":
+        call.headers["X-OAuth-Scopes"] = call.token.scopes
     return 200, call.answers.repository(call.repo)
 
 

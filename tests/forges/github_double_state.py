@@ -40,6 +40,7 @@ class Token:
     kind: Literal["classic", "personal access token", "integration"] = "classic"
     permissions: Mapping[str, str] = field(default_factory=dict)
     repositories: frozenset[str] | None = None  # names; None: all
+    scopes: str = "read:org, repo"  # a classic one's, as X-OAuth-Scopes has them
 
     def may(self, permission: str, level: str) -> bool:
         has = self.permissions.get(permission, "")
@@ -84,6 +85,7 @@ class Protection:
     strict: bool = False
     contexts: tuple[str, ...] = ()
     ruleset: bool = False  # by a ruleset, not by a protection of the branch
+    administrators: bool = False  # enforced on them, too
 
 
 @dataclass
@@ -143,6 +145,7 @@ class Repo:
     auto_merge: bool = True
     methods: set[str] = field(default_factory=lambda: {"merge", "squash", "rebase"})
     queue: bool = False
+    bypasses: set[str] = field(default_factory=set)  # logins whom rulesets let pass
     old_names: set[str] = field(default_factory=set)
     protections: dict[str, Protection] = field(default_factory=dict)
     pulls: dict[int, Pull] = field(default_factory=dict)

@@ -94,11 +94,12 @@ class GitLabDouble(GitServer):
         access: Access = "developer",
         job: bool = False,
         user: str | None = None,
+        expires: str | None = None,
     ) -> Token:
         """A person's, or one that acts as a bot of its own."""
         name = user or f"project_{1 + len(self.tokens)}_bot"
         owner = self.users.setdefault(name, User(201 + len(self.tokens), name))
-        token = Token(secret, owner, frozenset(scopes), "job" if job else "project", access)
+        token = Token(secret, owner, frozenset(scopes), "job" if job else "project", access, expires)
         self.tokens[secret] = token
         return token
 
@@ -106,6 +107,7 @@ class GitLabDouble(GitServer):
         """No pushes to it ("Protected branches": allowed to push and merge, nobody)."""
         hook = project.git / "hooks" / "pre-receive"
         hook.write_text(PROTECTION.format(ref=f"refs/heads/{branch}"))
+        project.protected.add(branch)
         hook.chmod(0o755)
 
     def fault(

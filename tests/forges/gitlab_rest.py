@@ -12,6 +12,7 @@ from tests.support.repos import GitFailedError
 
 Json = dict[str, Any]
 ROLES = ("reporter", "developer", "maintainer")
+LEVELS = {"reporter": 20, "developer": 30, "maintainer": 40}
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,24 @@ def users_list(call: Call) -> Answer:
 
 
 def project_get(call: Call) -> Answer:
-    return Answer(200, gitlab_view.project(call.project, call.server.url))
+    granted = {"project_access": {"access_level": LEVELS[call.token.access]}, "group_access": None}
+    return Answer(200, gitlab_view.project(call.project, call.server.url) | {"permissions": granted})
+
+
+def current_user(call: Call) -> Answer:
+    return Answer(200, gitlab_view.user(call.token.user, call.server.url))
+
+
+def token_self(call: Call) -> Answer:
+    return Answer(200, gitlab_view.token(call.token))
+
+
+def branch_get(call: Call) -> Answer:
+    project, name = call.project, urllib.parse.unquote(call.names["branch"])
+    if project.tip(name) is None:
+        raise RefusedError(404, "404 Branch Not Found")
+    can_push = name not in project.protected and call.token.access != "reporter"
+    return Answer(200, gitlab_view.branch(project, name, can_push=can_push))
 
 
 def project_approvals(call: Call) -> Answer:
@@ -358,7 +376,10 @@ ONE = f"{PROJECT}/merge_requests/:iid"
 OPERATIONS: dict[str, Callable[[Call], Answer]] = {
     "GET /version": version,
     "GET /users": users_list,
+    "GET /user": current_user,
+    "GET /personal_access_tokens/self": token_self,
     f"GET {PROJECT}": project_get,
+    f"GET {PROJECT}/repository/branches/:branch": branch_get,
     f"GET {PROJECT}/approvals": project_approvals,
     f"GET {PROJECT}/repository/compare": compare,
     f"GET {PROJECT}/repository/commits/:sha/statuses": statuses_list,

@@ -33,6 +33,7 @@ class Token:
     scopes: frozenset[str]
     kind: Literal["project", "job"] = "project"
     access: Access = "developer"
+    expires: str | None = None  # a date
 
     @property
     def reads(self) -> bool:
@@ -148,6 +149,7 @@ class Project:
     merge_access: Access = "developer"
     ci_jobs: tuple[str, ...] = ()
     unchecked_looks: int = 0  # for each merge request whose head is new
+    protected: set[str] = field(default_factory=set)  # branches that nobody may push to
     labels: set[str] = field(default_factory=set)
     merge_requests: list[MergeRequest] = field(default_factory=list)
     statuses: list[Status] = field(default_factory=list)

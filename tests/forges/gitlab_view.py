@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from tests.forges import gitlab_git, gitlab_rules
-from tests.forges.gitlab_state import MergeRequest, Note, Project, Status, User
+from tests.forges.gitlab_state import MergeRequest, Note, Project, Status, Token, User
 
 Json = dict[str, Any]
 
@@ -47,6 +47,34 @@ def project(one: Project, url: str) -> Json:
         "remove_source_branch_after_merge": True,
         "ci_push_repository_for_job_token_allowed": one.job_token_pushes,
         **({"merge_trains_enabled": one.merge_trains} if one.premium else {}),
+    }
+
+
+def token(one: Token) -> Json:
+    return {
+        "id": one.user.id + 5000,
+        "name": "promoter",
+        "revoked": False,
+        "created_at": "2026-01-01T00:00:00.000Z",
+        "description": None,
+        "scopes": sorted(one.scopes),
+        "user_id": one.user.id,
+        "last_used_at": None,
+        "active": True,
+        "expires_at": one.expires,
+    }
+
+
+def branch(owner: Project, name: str, *, can_push: bool) -> Json:
+    protected = name in owner.protected
+    return {
+        "name": name,
+        "merged": False,
+        "protected": protected,
+        "default": name == owner.default_branch,
+        "developers_can_push": not protected,
+        "developers_can_merge": not protected,
+        "can_push": can_push,
     }
 
 

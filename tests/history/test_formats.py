@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from promoter.at_commit import AtCommit, Key
 from promoter.config import Config, config_for_paths, parse_config
 from promoter.discover.extent import Extent
 from promoter.inventory import effective, grouped
+from promoter.past.at_commit import AtCommit, Key
 from tests.support.cli import REPOSITORY
 
 CASES = REPOSITORY / "tests" / "cases"

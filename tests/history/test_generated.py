@@ -16,7 +16,7 @@ from promoter.deadline import Deadline
 from promoter.git.landings import Landing
 from promoter.git.repository import Repository, Snapshot
 from promoter.inventory import running
-from promoter.standing import since, soaked, states
+from promoter.past.standing import since, soaked, states
 from tests.history import generator, oracle
 from tests.support.cli import REPOSITORY, run_promoter
 from tests.support.gitserver import GitServer

@@ -116,7 +116,7 @@ def test_kinds(deploy: Deploy) -> None:
     deploy.set("1.0.0", "Start", 9)
     deploy.set("1.1.0", promoted("1.1.0"), 8)
     gone_back_to = repos.resolve(deploy.repo, "main~1")
-    deploy.set("1.0.0", promoted("1.0.0", f"Promoter-From: {gone_back_to}"), 7)
+    deploy.set("1.0.0", promoted("1.0.0", f"Promoter-From: staging {gone_back_to}"), 7)
     deploy.set("1.2.0", promoted("1.2.0", f"Promoter-From: dev {gone_back_to}"), 6)
     deploy.set("1.3.0", "Try it", 5)
     deploy.set("1.2.0", "This was wrong", 4)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from promoter.config import PullRequestSettings, parse_config
-from promoter.config_grammar import check_branch_prefix
+from promoter.config.grammar import check_branch_prefix
 from promoter.errors import ConfigError
 from promoter.proposal.branch_name import ALL, branch_name
 from tests.unit.proposals import EVIL_TEXT

@@ -23,9 +23,9 @@ from promoter.config import (
     parse_config,
     parse_key_path,
 )
-from promoter.config_gates import check_pattern, is_found
-from promoter.config_grammar import check_author, check_placeholders, repository_path, unsatisfied
-from promoter.config_validate_grammar import KUBERNETES_VERSIONS
+from promoter.config.gates import check_pattern, is_found
+from promoter.config.grammar import check_author, check_placeholders, repository_path, unsatisfied
+from promoter.config.validate_grammar import KUBERNETES_VERSIONS
 from promoter.errors import ConfigError, PromoterError, UsageError
 from promoter.schema_files import read_schema
 from promoter.validate.kubernetes import bundled_versions

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promoter.config import Environment, Freeze
-from promoter.config_time import parse_freeze_time, time_zone
+from promoter.config.times import parse_freeze_time, time_zone
 from promoter.gates import frozen
 
 WEEKEND = Freeze("Fri 16:00", "Mon 08:00", "Europe/London")

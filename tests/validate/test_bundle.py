@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from promoter.config_validate_grammar import KUBERNETES_VERSIONS
+from promoter.config.validate_grammar import KUBERNETES_VERSIONS
 from promoter.errors import ConfigError
 from promoter.validate import kubernetes
 from promoter.validate.library import shipped_kinds

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from promoter.config_validate import UserSchema, ValidateSettings
+from promoter.config.validate import UserSchema, ValidateSettings
 from promoter.errors import ConfigError
 from promoter.validate.library import Library, LoadedSchema, load_schemas
 from promoter.validate.model import Finding, Report, SourceFile

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-    from promoter.past_moves import Entry
+    from promoter.past.moves import Entry
 
 _SECONDS_OF_DAY = 86400
 

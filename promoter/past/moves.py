@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from promoter.ci import parse_time
 from promoter.image import ImageReference, looks_like_reference
+from promoter.past.timeline import is_taken_back
 from promoter.proposal.wanted import trailers_for
 
 if TYPE_CHECKING:
@@ -16,10 +16,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from promoter.edit import Version
-    from promoter.timeline import Move
+    from promoter.past.timeline import Move
 
 Kind = Literal["promotion", "rollback", "revert", "by-hand"]
-_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
 @dataclass(frozen=True)
@@ -121,10 +120,10 @@ def _told(move: Move) -> dict[str, str]:
 
 
 def _kind(group: Sequence[Move], told: Mapping[str, str], earlier: Mapping[int, Move]) -> Kind:
-    if _COMMIT.fullmatch(told.get("Promoter-From", "")):
-        return "rollback"
     if group[0].landing.reverts:
         return "revert"
+    if is_taken_back(group[0]):
+        return "rollback"
     changed = [move for move in group if move.before and move.after]
     if changed and all(_goes_back(move, earlier.get(id(move))) for move in changed):
         return "rollback"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from promoter.image import ImageReference
 from promoter.inventory import running
-from promoter.timeline import Edge, walk
+from promoter.past.timeline import Edge, is_taken_back, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from promoter.edit import Version
     from promoter.git.landings import Landing
     from promoter.git.repository import Repository, Snapshot
-    from promoter.timeline import Move
+    from promoter.past.timeline import Move
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,8 @@ def soaked(
     """For each of these images, by its key, the newest version that has stood for ``soak``.
 
     Present versions count until ``now`` (aware). Only the names of ``images`` matter. Missing is
-    an image of which no version is known to have stood so long.
+    an image of which no version is known to have stood so long. What was rolled back or reverted
+    does not count.
     """
     names = {image.key: image.name for image in images}
     left: dict[tuple[str, str], dict[Version, datetime]] = {key: {} for key in names}
@@ -178,7 +179,8 @@ def soaked(
                 until = left[key].pop(version, None)
                 if key not in found and until is not None and until - when >= soak:
                     found[key] = ImageReference(names[key], *version)
-        left[key] |= dict.fromkeys(set(one.before) - set(one.after), when)
+        if not is_taken_back(one):  # what a rollback left behind is wanted by nobody
+            left[key] |= dict.fromkeys(set(one.before) - set(one.after), when)
         if len(found) == len(names):
             break
     return found

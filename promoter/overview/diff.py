@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from promoter.compare_environments import Comparison, difference, pairs, relation_of
 from promoter.config import environment
 from promoter.errors import NotFoundError
 from promoter.hands import view
@@ -12,19 +11,20 @@ from promoter.image import ImageReference
 from promoter.intent import Origin
 from promoter.inventory import running
 from promoter.outcome import Outcome
+from promoter.overview.compare import Comparison, difference, pairs, relation_of
+from promoter.overview.status import order_of
+from promoter.past.standing import since
 from promoter.proposal.wanted import trailers_for
 from promoter.rules import config_of
-from promoter.standing import since
-from promoter.status import order_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from promoter.board import ImageKey
-    from promoter.compare_environments import Images, Sides
     from promoter.hands import Hands, View
     from promoter.options import BumpOptions
-    from promoter.standing import Since
+    from promoter.overview.board import ImageKey
+    from promoter.overview.compare import Images, Sides
+    from promoter.past.standing import Since
 
 
 def diff(

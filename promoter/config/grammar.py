@@ -1,6 +1,6 @@
 """The small languages inside configuration values: paths, placeholders, key paths, ``requires``, branches.
 
-Those of freezes are in ``config_time``, those of validation in ``config_validate_grammar``.
+Those of freezes are in ``config.times``, those of validation in ``config.validate_grammar``.
 
 A check raises ValueError with a message that quotes the text and says what was expected;
 the caller knows the place.

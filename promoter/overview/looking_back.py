@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from promoter.board import Past, is_same
 from promoter.image import ImageReference
-from promoter.timeline import Edge, walk
+from promoter.overview.board import Past, is_same
+from promoter.past.timeline import Edge, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
-    from promoter.board import ImageKey
     from promoter.decide import TagDigest
     from promoter.hands import View
+    from promoter.overview.board import ImageKey
 
 
 def pasts(view: View, wanted: Mapping[ImageKey, Iterable[TagDigest]]) -> dict[ImageKey, Past]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from promoter.config_grammar import repository_path
-from promoter.config_validate_grammar import parse_duration
+from promoter.config.grammar import repository_path
+from promoter.config.validate_grammar import parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

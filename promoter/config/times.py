@@ -1,4 +1,4 @@
-"""The times of a freeze, as a configuration writes them; a check raises ValueError (``config_grammar``)."""
+"""The times of a freeze, as a configuration writes them; a check raises ValueError (``config.grammar``)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, tzinfo
 
-from promoter.config_grammar import shorten
+from promoter.config.grammar import shorten
 
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _WEEKLY = re.compile(r"([A-Za-z]+)\s+([0-9]{1,2}):([0-9]{2})")

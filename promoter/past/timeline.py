@@ -10,9 +10,9 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from promoter.at_commit import AtCommit
 from promoter.discover.extent import Extent
 from promoter.git.landings import landing_of, stretches
+from promoter.past.at_commit import AtCommit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -41,6 +41,12 @@ class Move:
     image: str
     before: tuple[Version, ...]
     after: tuple[Version, ...]
+
+
+def is_taken_back(move: Move) -> bool:
+    """Whether the landing says that it goes back: a revert, or a rollback, from the environment itself."""
+    froms = (value.partition(" ")[0] for key, value in move.landing.trailers if key == "Promoter-From")
+    return move.landing.reverts or move.environment in froms
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """What a configuration says of how environments follow each other, and of what may land. Pure.
 
-As in ``config_grammar``, a check raises ValueError with a message that quotes the text and
+As in ``config.grammar``, a check raises ValueError with a message that quotes the text and
 says what was expected.
 """
 
@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from promoter.config_grammar import shorten
+from promoter.config.grammar import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -1,6 +1,6 @@
 """The small languages inside ``validate`` and ``helm``: versions, kinds, durations, commands.
 
-As in ``config_grammar``, a check raises ValueError with a message that quotes the text and
+As in ``config.grammar``, a check raises ValueError with a message that quotes the text and
 says what was expected.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from difflib import get_close_matches
 
-from promoter.config_grammar import repository_path, shorten
+from promoter.config.grammar import repository_path, shorten
 
 # Those that the bundle of schemas has, the oldest first; a test holds the two together.
 KUBERNETES_VERSIONS = tuple(f"1.{minor}" for minor in range(25, 38))

@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from promoter.discover.every import base_files, from_bases, leads, settled
-from promoter.file_version import (
+from promoter.image import ImageReference
+from promoter.inventory import counting, may_matter, parsed, versions
+from promoter.past.file_version import (
     FileVersion,
     Spot,
     file_version,
@@ -21,8 +23,6 @@ from promoter.file_version import (
     spot_of,
     with_other_versions,
 )
-from promoter.image import ImageReference
-from promoter.inventory import counting, may_matter, parsed, versions
 from promoter.sites import helm_values, substitute
 
 if TYPE_CHECKING:

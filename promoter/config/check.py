@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from jsonschema import Draft202012Validator, FormatChecker
 
-from promoter import config_gates as gates
-from promoter import config_grammar as grammar
-from promoter import config_time
-from promoter import config_validate_grammar as validation
-from promoter.config_grammar import shorten
-from promoter.config_read import Node, Problem, describe, read_yaml
+from promoter.config import gates, grammar, times
+from promoter.config import validate_grammar as validation
+from promoter.config.grammar import shorten
+from promoter.config.read import Node, Problem, describe, read_yaml
 from promoter.errors import ConfigError
 from promoter.schema_files import read_schema
 
@@ -107,8 +105,8 @@ def _formats() -> FormatChecker:
     _add_format(checker, "promoter-span", gates.parse_span)
     _add_format(checker, "promoter-pattern", gates.check_pattern)
     _add_format(checker, "promoter-platform", gates.check_platform)
-    _add_format(checker, "promoter-freeze-time", config_time.parse_freeze_time)
-    _add_format(checker, "promoter-timezone", config_time.time_zone)
+    _add_format(checker, "promoter-freeze-time", times.parse_freeze_time)
+    _add_format(checker, "promoter-timezone", times.time_zone)
     _add_format(checker, "promoter-duration", validation.parse_duration)
     _add_format(checker, "promoter-kubernetes", validation.check_kubernetes)
     _add_format(checker, "promoter-kind", validation.check_kind)
@@ -136,11 +134,11 @@ def _is_freeze(value: object) -> bool:
     """Check a freeze as a whole, where both of its ends are times."""
     ends = (value.get("from"), value.get("to")) if isinstance(value, dict) else ()
     try:
-        times = [config_time.parse_freeze_time(end) for end in ends if isinstance(end, str)]
+        read = [times.parse_freeze_time(end) for end in ends if isinstance(end, str)]
     except ValueError:
         return True  # the end's own format reports it
-    if len(times) == 2:
-        config_time.check_freeze(*ends)
+    if len(read) == 2:
+        times.check_freeze(*ends)
     return True
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from promoter.board import Pending
 from promoter.git.branch import read_branch, trailers_of
+from promoter.overview.board import Pending
 from promoter.proposal import marker as markers
 from promoter.proposal.wanted import wanted_from_trailers
 

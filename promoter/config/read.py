@@ -15,7 +15,7 @@ from ruamel.yaml import YAML, events
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import ScalarNode
 
-from promoter.config_grammar import shorten
+from promoter.config.grammar import shorten
 from promoter.errors import ConfigError
 
 if TYPE_CHECKING:

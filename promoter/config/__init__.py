@@ -12,9 +12,9 @@ from difflib import get_close_matches
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
-from promoter.config_gates import misplaced, parse_span
-from promoter.config_grammar import KeyPath, parse_key_path, repository_path
-from promoter.config_validate import (
+from promoter.config.gates import misplaced, parse_span
+from promoter.config.grammar import KeyPath, parse_key_path, repository_path
+from promoter.config.validate import (
     Command,
     HelmChart,
     UserSchema,
@@ -71,7 +71,7 @@ class PullRequestSettings:
 
 @dataclass(frozen=True)
 class Freeze:
-    """A time when nothing lands; both ends as ``config_time.parse_freeze_time`` reads them, in the zone."""
+    """A time when nothing lands; both ends as ``config.times.parse_freeze_time`` reads them, in the zone."""
 
     start: str
     end: str
@@ -120,7 +120,7 @@ class App:
 class ImageRule:
     """How the tags of the images whose name matches the glob are read, and which may land.
 
-    ``allow`` is searched in the tag (``config_gates.is_found``), ``source_branch`` is a glob on
+    ``allow`` is searched in the tag (``config.gates.is_found``), ``source_branch`` is a glob on
     the branch that was built, ``platforms`` are those that the image must have, as ``os/arch[/variant]``.
     """
 
@@ -181,7 +181,7 @@ def parse_config(text: str, file: str, *, version: str) -> Config:
         ConfigError: the first thing that is wrong, with its line in ``file``; its reason is
             ``requires`` when the file asks for another version of promoter.
     """
-    from promoter.config_check import checked, problem_at, problem_at_key
+    from promoter.config.check import checked, problem_at, problem_at_key
     from promoter.proposal.branch_name import shared_branches  # which speaks of this module's types
 
     data, root = checked(text, file, version=version)

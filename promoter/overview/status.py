@@ -8,29 +8,29 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from promoter.address import parse_address
-from promoter.board import Board, Column, Look, rows_of, versions
 from promoter.config import environment
 from promoter.errors import InterruptedRunError, PromoterError
 from promoter.gates import frozen
 from promoter.hands import view
 from promoter.holds import is_over, read_holds
 from promoter.inventory import running
-from promoter.looking_back import pasts
 from promoter.outcome import Notice, Outcome
-from promoter.pending import open_promotions
+from promoter.overview.board import Board, Column, Look, rows_of, versions
+from promoter.overview.looking_back import pasts
+from promoter.overview.pending import open_promotions
 from promoter.rules import config_of, rule_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from promoter.board import ImageKey, Pending
     from promoter.config import Config
     from promoter.decide import TagDigest
     from promoter.git.repository import Repository
     from promoter.hands import Hands, View
     from promoter.image import ImageReference
     from promoter.options import BumpOptions
+    from promoter.overview.board import ImageKey, Pending
     from promoter.version import Order
 
 

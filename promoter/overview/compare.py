@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from promoter.board import is_same, order_by_version
+from promoter.overview.board import is_same, order_by_version
 from promoter.proposal.links import compare_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from promoter.board import ImageKey, Order
     from promoter.decide import TagDigest
     from promoter.image import ImageReference
     from promoter.intent import Origin
+    from promoter.overview.board import ImageKey, Order
     from promoter.version import Order as TagOrder
 
 Relation = Literal["same", "differs", "only-a", "only-b"]

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from promoter.config import environment
 from promoter.errors import NotFoundError
 from promoter.hands import view
-from promoter.metrics import Metrics, Window, measure
 from promoter.outcome import Notice, Outcome
-from promoter.past_moves import entries
+from promoter.past.metrics import Metrics, Window, measure
+from promoter.past.moves import entries
+from promoter.past.timeline import Edge, walk
 from promoter.rules import config_of
-from promoter.timeline import Edge, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from promoter.hands import Hands, View
     from promoter.options import BumpOptions
-    from promoter.past_moves import Entry
-    from promoter.timeline import Move
+    from promoter.past.moves import Entry
+    from promoter.past.timeline import Move
 
 DEFAULT_WINDOW = timedelta(days=90)  # of --metrics
 

@@ -1,0 +1,1 @@
+"""What will not work and why, without changing anything: ``promoter doctor``."""

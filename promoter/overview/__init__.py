@@ -1,0 +1,1 @@
+"""What runs where, and how two environments differ: read, compared, and told."""

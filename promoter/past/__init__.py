@@ -1,0 +1,1 @@
+"""What stood in an environment before, and since when: read from history."""
