@@ -47,35 +47,44 @@ def render(outcome: Outcome, paint: Paint, fold: Fold = _open) -> str:
 
     ``fold`` gets the name, title and lines of what can be long.
     """
-    if outcome.inventory is not None:
-        return "".join(f"{line}\n" for line in _inventory_lines(outcome.inventory, paint))
-    if outcome.checks is not None:
-        from promoter.report import doctor
-
-        return "".join(f"{line}\n" for line in doctor.lines(outcome.checks, paint))
-    if outcome.board is not None:
-        from promoter.report import board_text
-
-        return "".join(f"{line}\n" for line in board_text.lines(outcome.board, paint))
-    if outcome.diff is not None:
-        from promoter.report import diff_text
-
-        return "".join(f"{line}\n" for line in diff_text.lines(outcome.diff, paint))
-    if outcome.history is not None:
-        from promoter.report import history_text
-
-        return "".join(f"{line}\n" for line in history_text.lines(outcome.history, paint))
-    if outcome.reason == "listed":
-        from promoter.report import holds
-
-        return "".join(f"{line}\n" for line in holds.lines(outcome, paint))
     if outcome.proposed is not None:
         from promoter.report import init
 
         if (text := init.whole(outcome)) is not None:
             return text
-    if outcome.verb == "validate":
-        return "".join(f"{line}\n" for line in validate_lines(outcome, paint))
+    own = _own_lines(outcome, paint)
+    lines = list(own) if own is not None else _landing_lines(outcome, paint, fold)
+    return "\n".join(lines) + "\n"
+
+
+def _own_lines(outcome: Outcome, paint: Paint) -> Iterable[str] | None:
+    """What a verb that lands nothing has to tell; None for the others."""
+    if outcome.inventory is not None:
+        return _inventory_lines(outcome.inventory, paint)
+    if outcome.checks is not None:
+        from promoter.report import doctor
+
+        return doctor.lines(outcome.checks, paint)
+    if outcome.board is not None:
+        from promoter.report import board_text
+
+        return board_text.lines(outcome.board, paint)
+    if outcome.diff is not None:
+        from promoter.report import diff_text
+
+        return diff_text.lines(outcome.diff, paint)
+    if outcome.history is not None:
+        from promoter.report import history_text
+
+        return history_text.lines(outcome.history, paint)
+    if outcome.reason == "listed":
+        from promoter.report import holds
+
+        return holds.lines(outcome, paint)
+    return validate_lines(outcome, paint) if outcome.verb == "validate" else None
+
+
+def _landing_lines(outcome: Outcome, paint: Paint, fold: Fold) -> list[str]:
     lines = [paint(_headline(outcome), _MARKS[outcome.status])]
     lines += [_pull_request_line(one, paint) for one in outcome.pull_requests]
     lines += [_change_line(change, paint) for change in outcome.changes]
@@ -85,10 +94,12 @@ def render(outcome: Outcome, paint: Paint, fold: Fold = _open) -> str:
         lines += [clean(f"  {_held(hold)}") for hold in outcome.holds or ()]
     lines += fold("findings", "Findings", section(outcome, paint))
     if outcome.proposed is not None:
+        from promoter.report import init
+
         lines += init.lines(outcome.proposed)
     else:
         lines += fold("diff", "Diff", _diff_lines(outcome, paint))
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def _headline(outcome: Outcome) -> str:
