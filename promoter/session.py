@@ -34,6 +34,17 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
+def at_work(caller: Caller, deadline: Deadline, debug: Callable[[str], None]) -> Iterator[Hands]:
+    """The hands of a run. Its base is being fetched meanwhile: the block may begin by importing."""
+    with (
+        open_repository(caller, deadline, debug) as repository,
+        repository.opening(caller.base),
+        hands(repository, caller, debug) as own,
+    ):
+        yield own
+
+
+@contextlib.contextmanager
 def open_repository(caller: Caller, deadline: Deadline, debug: Callable[[str], None]) -> Iterator[Repository]:
     """The manifest repository for the length of the block; everything it wrote is gone after it."""
     environ, verbose = caller.environ, caller.verbose

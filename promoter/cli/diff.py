@@ -46,11 +46,7 @@ def command(output: Output, /, **given: Any) -> None:  # noqa: ANN401 - click ha
         error.message = f"--image: {error.message}"
         raise
     caller = session.Caller(given["manifest_repo"], dict(os.environ), output.say, base=asked.base)
-    with (
-        session.open_repository(caller, Deadline(given["deadline"]), output.debug) as repository,
-        repository.opening(asked.base),
-        session.hands(repository, caller, output.debug) as hands,
-    ):
+    with session.at_work(caller, Deadline(given["deadline"]), output.debug) as hands:
         from promoter.overview.diff import diff  # imported while Git fetches
 
         output.outcome(diff(asked, hands, (given["a"], given["b"]), given["app"], images))

@@ -64,11 +64,7 @@ def command(output: Output, /, **given: Any) -> None:  # noqa: ANN401 - click ha
     since = _since(given["since"], now)
     asked = template(**read.looked_at(given))
     caller = session.Caller(given["manifest_repo"], dict(os.environ), output.say, base=asked.base)
-    with (
-        session.open_repository(caller, Deadline(given["deadline"]), output.debug) as repository,
-        repository.opening(asked.base),
-        session.hands(repository, caller, output.debug) as hands,
-    ):
+    with session.at_work(caller, Deadline(given["deadline"]), output.debug) as hands:
         from promoter.past.history import DEFAULT_WINDOW, Asked, history  # imported while Git fetches
 
         if given["metrics"]:

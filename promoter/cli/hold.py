@@ -95,11 +95,7 @@ def run(output: Output, given: dict[str, Any], verb: Callable[[BumpOptions, Hand
     from promoter import session
 
     caller = read.caller(given, environ, output.say)
-    with (
-        session.open_repository(caller, deadline, output.debug) as repository,
-        repository.opening(options.base),
-        session.hands(repository, caller, output.debug) as hands,
-    ):
+    with session.at_work(caller, deadline, output.debug) as hands:
         output.outcome(verb(options, hands))
 
 

@@ -62,11 +62,7 @@ def _in_repository(output: Output, given: dict[str, Any]) -> None:
     options = replace(
         template(base=caller.base), origin=origin, dry_run=given["dry_run"], publish=given["publish"]
     )
-    with (
-        session.open_repository(caller, deadline, output.debug) as repository,
-        repository.opening(caller.base),
-        session.hands(repository, caller, output.debug) as hands,
-    ):
+    with session.at_work(caller, deadline, output.debug) as hands:
         from promoter.init.land import in_repository
 
         output.outcome(in_repository(options, hands))

@@ -58,11 +58,7 @@ def command(output: Output, /, **given: Any) -> None:  # noqa: ANN401 - click ha
     from promoter import session
 
     caller = read.caller(given, environ, output.say)
-    with (
-        session.open_repository(caller, deadline, output.debug) as repository,
-        repository.opening(caller.base),
-        session.hands(repository, caller, output.debug) as hands,
-    ):
+    with session.at_work(caller, deadline, output.debug) as hands:
         from promoter.rollback import rollback  # imported while Git fetches
 
         output.outcome(rollback(asked, hands))

@@ -42,11 +42,7 @@ def command(output: Output, /, **given: Any) -> None:  # noqa: ANN401 - click ha
     caller = session.Caller(
         given["manifest_repo"], dict(os.environ), output.say, given["forge_api"], base=asked.base
     )
-    with (
-        session.open_repository(caller, Deadline(given["deadline"]), output.debug) as repository,
-        repository.opening(asked.base),
-        session.hands(repository, caller, output.debug) as hands,
-    ):
+    with session.at_work(caller, Deadline(given["deadline"]), output.debug) as hands:
         from promoter.overview.status import status  # imported while Git fetches
 
         output.outcome(status(asked, hands, given["environments"], datetime.now(UTC)))

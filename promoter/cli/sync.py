@@ -41,11 +41,7 @@ def command(output: Output, /, **given: Any) -> None:  # noqa: ANN401 - click ha
 
     caller = read.caller(given, environ, output.say)
 
-    with (
-        session.open_repository(caller, deadline, output.debug) as repository,
-        repository.opening(asked.base),
-        session.hands(repository, caller, output.debug) as hands,
-    ):
+    with session.at_work(caller, deadline, output.debug) as hands:
         from promoter.sync import sync  # imported while Git fetches
 
         output.outcome(sync(asked, hands))
