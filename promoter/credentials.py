@@ -141,6 +141,28 @@ def _gitlab_own(address: Address, environ: Mapping[str, str]) -> Credential | No
     return Credential("job", username, token, "CI_JOB_TOKEN", only_for=_web(environ.get("CI_SERVER_URL", "")))
 
 
+def what_to_give(credential: Credential, environ: Mapping[str, str]) -> str:
+    """The next step where the server refuses this credential; "" where only its answer tells.
+
+    A platform's own token that belongs elsewhere is named: it was there, and was not sent.
+    GitLab's rule for pushes by job tokens: "GitLab CI/CD job token".
+    """
+    if credential.kind == "job":
+        return (
+            "CI_JOB_TOKEN pushes only to the project whose pipeline runs, where Settings > CI/CD > Job token "
+            "permissions > Allow Git push requests to the repository is on; for another project set "
+            "PROMOTER_TOKEN to an access token of that project (scopes api, write_repository; role Developer)"
+        )
+    if credential.kind != "none":
+        return ""
+    step = "set PROMOTER_TOKEN (the action's input token) to a token that may write to this repository"
+    if environ.get("GITHUB_TOKEN") and (repository := environ.get("GITHUB_REPOSITORY")):
+        return f"{step}; GITHUB_TOKEN is for {repository} alone and was not sent"
+    if environ.get("CI_JOB_TOKEN") and (server := environ.get("CI_SERVER_URL")):
+        return f"{step}; CI_JOB_TOKEN is for {server} alone and was not sent"
+    return step
+
+
 def runs_on_gitea(environ: Mapping[str, str]) -> bool:
     """Whether the job runs in Gitea's or Forgejo's Actions, whose runners say so beside GITHUB_ACTIONS."""
     return "true" in (environ.get("GITEA_ACTIONS"), environ.get("FORGEJO_ACTIONS"))

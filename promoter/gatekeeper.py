@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from promoter.gates import Arrival, frozen, held, not_arrived
 from promoter.hands import view
-from promoter.intent import apps_held_with
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from promoter.holds import Hold
     from promoter.image import ImageReference
     from promoter.past.standing import Since
+    from promoter.plan import Coming
     from promoter.proposal.wanted import Wanted
     from promoter.rules import Rules
 
@@ -28,7 +28,7 @@ def closed_gates(
     hands: Hands,
     rules: Rules,
     snapshot: Snapshot,
-    wanted: Sequence[Wanted],
+    coming: Sequence[Coming],
     known: Mapping[ImageReference, Arrival] = MappingProxyType({}),
 ) -> tuple[Gate, ...]:
     """What stands against landing these images in the environment now.
@@ -38,26 +38,27 @@ def closed_gates(
     what ran there before need not pass through another environment again.
     """
     environment, now = rules.environment, datetime.now(UTC)
-    gates = list(held(_holds(hands, rules, snapshot, wanted), now))
+    gates = list(held(_holds(hands, rules, snapshot, coming), now))
+    wanted = [one.wanted for one in coming]
     checked = [one for one in wanted if not (one.override and environment.allow_override)]
-    coming = [one for one in checked if not one.is_rollback]
-    missing = [one for one in coming if one.image not in known]
+    arriving = [one for one in checked if not one.is_rollback]
+    missing = [one for one in arriving if one.image not in known]
     found = {**known, **arrivals(hands, rules, snapshot, missing, now)}
-    images = dict.fromkeys(one.image for one in coming)
+    images = dict.fromkeys(one.image for one in arriving)
     gates += not_arrived(environment, [found[image] for image in images if image in found], now)
     if checked:
         gates += frozen(environment, now)
     return tuple(gates)
 
 
-def _holds(hands: Hands, rules: Rules, snapshot: Snapshot, wanted: Sequence[Wanted]) -> list[Hold]:
+def _holds(hands: Hands, rules: Rules, snapshot: Snapshot, coming: Sequence[Coming]) -> list[Hold]:
     """The holds on the apps of these images, but for those that a run lifts or replaces itself."""
     from promoter.holds import read_holds
 
     apps: set[str] = set()
-    for one in wanted:
-        own = {one.app} if one.holds else set()
-        apps |= set() if one.lifts else apps_held_with(one.image, one.app, rules.config) - own
+    for one in coming:
+        own = {one.wanted.app} if one.wanted.holds else set()
+        apps |= set() if one.wanted.lifts else one.apps - own
     found = read_holds(hands.repository, snapshot, rules.environment.name) if apps else ()
     return [hold for hold in found if hold.app in apps]
 

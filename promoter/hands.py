@@ -9,7 +9,7 @@ from promoter.errors import ConfigError
 from promoter.rules import rules_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from promoter.config import Config, Environment
     from promoter.forges.port import Forge
@@ -95,6 +95,20 @@ def settle(options: BumpOptions, hands: Hands) -> tuple[Hands, Snapshot]:
             next_step="leave repository and base out of the environment there, or have both files agree",
         )
     return there, snapshot
+
+
+def views(
+    hands: Hands, config: Config, snapshot: Snapshot, environments: Iterable[Environment]
+) -> list[View]:
+    """Several environments as they stand now, by one tip of each place for all that live there."""
+    found: dict[int, View] = {}
+    listed = []
+    for one in environments:
+        there = hands.home(one, snapshot) or hands
+        if id(there) not in found:
+            found[id(there)] = view(hands, config, snapshot, one)
+        listed.append(replace(found[id(there)], environment=one))
+    return listed
 
 
 def view(hands: Hands, config: Config, snapshot: Snapshot, environment: Environment) -> View:

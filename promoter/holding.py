@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from promoter.errors import ConfigError
+from promoter.errors import InterruptedRunError, PromoterError
 from promoter.git.repository import REGULAR, Entry
-from promoter.hands import settle
+from promoter.hands import settle, view
 from promoter.holds import Hold, files_of, is_over, path_of, read_holds, render, shown, told
 from promoter.outcome import Notice, Outcome
 from promoter.proposal.branch_name import branch_name
@@ -20,7 +20,7 @@ from promoter.rules import config_of, rules_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from promoter.config import Environment
+    from promoter.config import Config, Environment
     from promoter.git.repository import Repository, Snapshot
     from promoter.hands import Hands
     from promoter.options import BumpOptions
@@ -103,7 +103,7 @@ def listed(options: BumpOptions, hands: Hands) -> Outcome:
     notices: list[Notice] = []
     for environment in config.environments.values():
         if name in (None, environment.name):
-            holds += _of(environment, hands, snapshot, notices)
+            holds += _of(environment, config, hands, snapshot, notices)
     now = datetime.now(UTC)
     return Outcome(
         verb="hold",
@@ -117,17 +117,17 @@ def listed(options: BumpOptions, hands: Hands) -> Outcome:
 
 
 def _of(
-    environment: Environment, hands: Hands, snapshot: Snapshot, notices: list[Notice]
+    environment: Environment, config: Config, hands: Hands, snapshot: Snapshot, notices: list[Notice]
 ) -> tuple[Hold, ...]:
     """One environment's; what cannot be read elsewhere does not hide the others."""
     try:
-        there = hands.home(environment, snapshot)
-    except ConfigError as error:
-        notices.append(Notice(error.reason, error.message))
+        there = view(hands, config, snapshot, environment)
+    except InterruptedRunError:
+        raise
+    except PromoterError as error:
+        notices.append(Notice(error.reason, f"holds of {environment.name} are not known: {error.message}"))
         return ()
-    if there is None:
-        return read_holds(hands.repository, snapshot, environment.name)
-    return read_holds(there.repository, there.repository.latest(there.base), environment.name)
+    return read_holds(there.repository, there.snapshot, environment.name)
 
 
 def _standing(repository: Repository, snapshot: Snapshot, like: Hold, now: datetime) -> Hold | None:

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from promoter.errors import UsageError
+from promoter.paths import glob_text
 
 MAX_NAME = 255
 MAX_TAG = 128
@@ -97,6 +98,21 @@ class ImageReference:
         regard to case (RFC 3986, 3.2.2). A port is part of the registry.
         """
         return _normalize(self.name)
+
+    def is_meant_by(self, pattern: str) -> bool:
+        """Whether a name or glob of the configuration means this image, however either is spelled."""
+        registry, repository = self.key
+        spellings = {self.name, f"{registry}/{repository}"}
+        if registry == _DEFAULT_REGISTRY:
+            short = repository.removeprefix(_OFFICIAL)
+            spellings |= {repository, short, f"{registry}/{short}"}
+        host, slash, rest = pattern.partition("/")
+        if slash:  # only a host may have capitals
+            host = host.lower()
+            pattern = f"{_DEFAULT_REGISTRY if host in _DEFAULT_REGISTRY_HOSTS else host}/{rest}"
+        # The brackets of an IPv6 host mean something else in a glob.
+        is_its_name = self.same_image(ImageReference(pattern))
+        return is_its_name or any(glob_text(spelling, pattern) for spelling in spellings)
 
     @property
     def search_text(self) -> str:

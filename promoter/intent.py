@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from promoter.decide import Build
 from promoter.errors import NotFoundError
 from promoter.image import ImageReference, parse_name
-from promoter.paths import glob_text
+from promoter.paths import matches_any, relative_to
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from promoter.config import App, Config, Environment
@@ -82,22 +83,20 @@ def app_of(image: ImageReference, config: Config) -> str:
     return owners[0] if owners else image.last_component
 
 
-def apps_held_with(image: ImageReference, app: str, config: Config) -> set[str]:
-    """The apps whose holds bear on an image that lands as part of ``app``.
-
-    These are more than that one where the image belongs to another: a run of several images is
-    named after the first one's app, and its caller may call it as he likes.
-    """
-    owners = {one.name for one in config.apps if owns(one, image)} or {image.last_component}
-    return {app} if app in owners else {app, *owners}
+def owners_of(image: ImageReference, files: Iterable[str], config: Config, where: Environment) -> set[str]:
+    """The apps that an image in these files belongs to, as the configuration has it."""
+    listed = [one for one in config.apps if owns(one, image)]
+    covering = {
+        one.name
+        for one in listed
+        if not one.paths or any(matches_any(relative_to(file, where.paths), one.paths) for file in files)
+    }
+    return covering or {one.name for one in listed} or {image.last_component}
 
 
 def owns(app: App, image: ImageReference) -> bool:
     """Whether the configuration lists the image below the app, by name or by glob."""
-    return any(
-        glob_text(image.name, name) if "*" in name else ImageReference(name).same_image(image)
-        for name in app.images
-    )
+    return any(image.is_meant_by(name) for name in app.images)
 
 
 def _images_of_app(request: Request, config: Config, environment: Environment) -> tuple[ImageReference, ...]:

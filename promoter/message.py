@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -53,6 +54,11 @@ def commit_message(
     text = fill(template or (ROLLBACK_TEMPLATE if back else DEFAULT_TEMPLATE), values)
     block = trailers(intent.environment, intent.app, intent.images, origin, promoter_id, options)
     return f"{text.strip()}\n\n{trailer_block(block)}"
+
+
+def new_id() -> str:
+    """The identity of one landing."""
+    return os.urandom(8).hex()
 
 
 def fill(template: str, values: Mapping[str, str]) -> str:

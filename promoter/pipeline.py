@@ -7,7 +7,6 @@ now and decides anew, so that a conflict is never a text merge.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -15,9 +14,9 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from promoter.discover import Cache
 from promoter.errors import RefusedError
 from promoter.hands import settle
-from promoter.message import OWN_TRAILERS
+from promoter.message import OWN_TRAILERS, new_id
 from promoter.outcome import Failed, Outcome
-from promoter.plan import changes_of, plan_bump, wanted_of
+from promoter.plan import changes_of, coming, plan_bump, wanted_of
 from promoter.proposal.wanted import options_of
 from promoter.publish.push import Publisher
 from promoter.rules import rules_of
@@ -110,11 +109,6 @@ def land(verb: str, options: BumpOptions, hands: Hands, aim: Aim) -> Outcome:
         snapshot = published.snapshot
 
 
-def new_id() -> str:
-    """The identity of one landing."""
-    return os.urandom(8).hex()
-
-
 def prepare(
     options: BumpOptions,
     rules: Rules,
@@ -135,7 +129,8 @@ def prepare(
     if plan.says_something:
         from promoter.gatekeeper import closed_gates  # only where something would land
 
-        gates = closed_gates(hands, rules, snapshot, wanted_of(plan, options, promoter_id), known)
+        moving = coming(plan, rules, wanted_of(plan, options, promoter_id))
+        gates = closed_gates(hands, rules, snapshot, moving, known)
     way = _way(options, rules, plan, gates)
     blocked = next((decision.error for decision in plan.decisions if decision.error is not None), None)
     if gates and way == "push":

@@ -19,7 +19,13 @@ if TYPE_CHECKING:
     from promoter.session import Caller
 
 # What belongs to the manifest repository's host, and is not shown to another one.
-_OF_ONE_HOST = ("PROMOTER_TOKEN", "PROMOTER_USERNAME", "PROMOTER_APP_ID", "PROMOTER_APP_PRIVATE_KEY")
+_OF_ONE_HOST = (
+    "PROMOTER_TOKEN",
+    "PROMOTER_USERNAME",
+    "PROMOTER_APP_ID",
+    "PROMOTER_APP_PRIVATE_KEY",
+    "PROMOTER_SSH_KEY",
+)
 
 
 def elsewhere(here: Caller, main: Caller, environment: Environment, snapshot: Snapshot) -> Caller | None:

@@ -12,8 +12,9 @@ from promoter.discover import Cache
 from promoter.errors import InvalidEditError, NotFoundError, PromoterError, RefusedError
 from promoter.gatekeeper import arrivals
 from promoter.hands import settle
+from promoter.message import new_id
 from promoter.outcome import Failed, Notice, Outcome
-from promoter.pipeline import new_id, outcome_of, prepare, proposed, raise_if_no_override, recorded
+from promoter.pipeline import outcome_of, prepare, proposed, raise_if_no_override, recorded
 from promoter.proposal.wanted import Wanted, options_of
 from promoter.publish.push import Publisher
 from promoter.rules import rules_of

@@ -61,10 +61,11 @@ def rollback(options: RollbackOptions, hands: Hands) -> Outcome:
         by = options.run.origin.actor or UNKNOWN
         hold = Hold(rules.environment.name, options.app, reason, by, asked_at, options.until)
         holds[:] = [hold]
-        landing = target.landing
-        origin = options.run.origin
-        if not isinstance(landing, Edge):
-            origin = origin_of(landing.trailers, images[0], origin)
+        landing, origin = target.landing, options.run.origin
+        trailers = () if isinstance(landing, Edge) else landing.trailers
+        origins = {origin_of(trailers, one, origin) for one in images}
+        if len(origins) == 1:  # else each has a build of its own, and a commit tells of one
+            origin = origins.pop()
         return replace(
             options.run,
             request=Request(images, options.app),
@@ -94,11 +95,14 @@ def _find(
     present = _known(next(past, None), options, rules)
     if options.to is not None:
         return present, _named(options.to, repository, present, past, options.app)
-    last, counted, steps = present, present, options.steps
+    last, steps = present, options.steps
+    # What each image that still runs is last known to have run: one that came or went makes no step.
+    seen = {name: _ran(present, name) for name in (*present.versions, *present.several)}
     for state in _before(rules.environment.name, present, past):
         last = state
-        if _is_step(state, counted, present):
-            counted, steps = state, steps - 1
+        ran = {name: versions for name in seen if (versions := _ran(state, name))}
+        if any(versions != seen[name] for name, versions in ran.items()):
+            seen, steps = seen | ran, steps - 1
         if steps == 0:
             return present, state
     back = f"{options.steps} changes back" if options.steps > 1 else "before"
@@ -121,16 +125,9 @@ def _known(present: State | None, options: RollbackOptions, rules: Rules) -> Sta
     return present
 
 
-def _is_step(state: State, newer: State, present: State) -> bool:
-    """Whether another version ran then of an image that still runs: one that is gone cannot go back."""
-    return any(
-        _ran(state, name) not in ((), _ran(newer, name)) for name in (*present.versions, *present.several)
-    )
-
-
-def _ran(state: State, name: str) -> tuple[Version, ...]:
+def _ran(state: State, name: str) -> frozenset[Version]:
     one = state.versions.get(name)
-    return (one,) if one is not None else state.several.get(name, ())
+    return frozenset([one] if one is not None else state.several.get(name, ()))
 
 
 def _before(environment: str, present: State, past: Iterator[State]) -> Iterator[State]:
@@ -187,6 +184,8 @@ def _images(
 ) -> tuple[ImageReference, ...]:
     """The images that go back. Raises NotFoundError for a canary, RefusedError where one goes forward."""
     for name, versions in target.several.items():
+        if not _ran(present, name):
+            continue
         tags = ", ".join(tag or digest or "" for tag, digest in versions)
         raise NotFoundError(
             f"{name} ran in several versions then: {tags}",
@@ -206,11 +205,12 @@ def _images(
         )
     for image in images:
         rule = rule_of(image, rules.config)
-        now = present.versions.get(image.name, (None, None))[0]
-        newer = now and image.tag and compare(now, image.tag, rule.order if rule is not None else "auto")
-        if newer == -1 and not options.run.policy.again:
+        order = rule.order if rule is not None else "auto"
+        now = sorted(tag or "" for tag, _ in _ran(present, image.name))
+        newer = image.tag and all(tag and compare(tag, image.tag, order) == -1 for tag in now)
+        if newer and not options.run.policy.again:
             raise RefusedError(
-                f"{image} is newer than {now}, which runs there: that is no way back",
+                f"{image} is newer than {', '.join(now)}, which runs there: that is no way back",
                 next_step="--again goes there all the same; promoter promote and bump go forward",
                 reason="not-older",
             )

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from promoter import __version__
 from promoter.config import config_for_paths, environment, parse_config
 from promoter.errors import ConfigError, UsageError
-from promoter.paths import glob_text
 
 if TYPE_CHECKING:
     from promoter.config import Config, Environment, ImageRule
@@ -58,7 +57,7 @@ def config_of(options: BumpOptions, repository: Repository, snapshot: Snapshot) 
 
 def rule_of(image: ImageReference, config: Config) -> ImageRule | None:
     """The first rule of the configuration that is for this image."""
-    return next((rule for rule in config.images if glob_text(image.name, rule.match)), None)
+    return next((rule for rule in config.images if image.is_meant_by(rule.match)), None)
 
 
 def is_gated(config: Config) -> bool:

@@ -20,7 +20,8 @@ _VARIABLES = (
 )
 # And those of one environment each.
 _PREFIXES = ("PROMOTER_TOKEN", "PROMOTER_SSH_KEY")
-_ADDRESSES = ("PROMOTER_MANIFEST_REPO", "PROMOTER_REPOSITORY_")
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+_ADDRESSES = ("PROMOTER_MANIFEST_REPO", "PROMOTER_REPOSITORY_", *_PROXIES, *map(str.lower, _PROXIES))
 _PASSWORD_IN_URL = re.compile(r"://[^/\s:@]*:([^/\s@]+)@")
 _SHORTEST = 4
 # One line of a key's base64: a part of the key must not come out either, however its lines are joined.

@@ -15,14 +15,14 @@ recent='import sys; sys.exit(sys.version_info < (3, 11))'
 python=
 # Behind PATH what setup-python left, or the runner's image has: the runners of Ubuntu 22.04 have 3.10 on PATH.
 for each in python3 python3.14 python3.13 python3.12 python3.11 "${RUNNER_TOOL_CACHE:-/opt/hostedtoolcache}"/Python/3.1[1-9].*/*/bin/python3; do
-    if found=$(command -v "$each") && "$found" -c "$recent" 2>/dev/null; then
+    if found=$(command -v "$each") && "$found" -I -c "$recent" 2>/dev/null; then
         python=$found
         break
     fi
 done
 [[ $python ]] || fail 'promoter needs Python 3.11 or newer, and this runner has none: put actions/setup-python before this step'
 
-key=$("$python" - "$GITHUB_ACTION_PATH/requirements/runtime.txt" "$VERSION" <<'END'
+key=$("$python" -I - "$GITHUB_ACTION_PATH/requirements/runtime.txt" "$VERSION" <<'END'
 import hashlib, platform, sys
 
 lock, version = sys.argv[1:]

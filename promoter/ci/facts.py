@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 _LONGEST_NUMBER = 18  # digits, as for --order
@@ -46,9 +46,12 @@ def branch(ref: str | None) -> str | None:
 
 
 def parse_time(text: str | None) -> datetime | None:
-    """An ISO 8601 time with its zone; None for anything else."""
+    """An ISO 8601 time with its zone; None for anything else, and for what UTC has no year for."""
     try:
         moment = datetime.fromisoformat(text) if text else None
-    except ValueError:
+        if moment is None or moment.tzinfo is None:
+            return None
+        moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return moment if moment is not None and moment.tzinfo is not None else None
+    return moment

@@ -97,4 +97,9 @@ def _since(text: str | None, now: datetime) -> datetime | None:
                 f"--since: {text[:40]!r} has no time zone", next_step="put a Z behind it for UTC"
             )
         moment = moment.replace(tzinfo=UTC)
-    return moment
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise UsageError(
+            f"--since: {text[:40]!r} is no time that UTC has a year for", next_step="write a later one"
+        ) from None

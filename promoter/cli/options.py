@@ -384,11 +384,10 @@ def _one_line(name: str, text: str) -> str:
 
 
 def _time(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
+    from promoter.ci.facts import parse_time
+
+    moment = parse_time(text)
+    if moment is None:
         raise UsageError(f"--source-time {text!r} is no ISO 8601 time with a zone, as 2026-01-31T12:00:00Z")
     return moment
 
@@ -409,12 +408,15 @@ def _commit_time(revision: str) -> str | None:
 
     if not re.fullmatch(r"[0-9a-f]{40,64}", revision):
         return None
-    safe = {"safe.directory": "*"}  # read only: a checkout by another user is as good
+    # Read only: a checkout by another user is as good. But a bare repository among its files is
+    # somebody's data, and what its configuration names must not run: not as a place to fetch a missing
+    # commit from, nor to check a signature. Git older than 2.38 does not know safe.bareRepository.
+    safe = {"safe.directory": "*", "safe.bareRepository": "explicit"}
     try:
         shown = run(
-            ("git", "show", "--no-patch", "--format=%cI", revision),
+            ("git", "show", "--no-patch", "--no-show-signature", "--format=%cI", revision),
             directory=Path.cwd(),
-            environment=child_environment(os.environ, safe),
+            environment=child_environment(os.environ, safe) | {"GIT_ALLOW_PROTOCOL": ""},
             deadline=Deadline(10),
         )
     except GitTimeoutError:

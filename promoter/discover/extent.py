@@ -97,5 +97,5 @@ def _rules_of(
     from promoter.image import ImageReference
 
     image = ImageReference(name)
-    rule = next((rule for rule in images if paths.glob_text(name, rule.match)), None)
+    rule = next((rule for rule in images if image.is_meant_by(rule.match)), None)
     return tuple(app for app in apps if owns(app, image)), rule

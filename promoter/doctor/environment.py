@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from promoter.doctor.model import Check
+from promoter.forges.port import GATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from promoter.forges.inspect import BranchFacts, RepositoryFacts
 
 _DENIED = 8
-GATE = "promoter/gate"
 
 
 def judged(

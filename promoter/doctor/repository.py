@@ -107,5 +107,7 @@ def _write(reached: Reached) -> Check:
         return Check("write", reached.about, "ok", "the server lets this credential begin a push")
     failure = failures.classify(tried)
     if failure.kind == "denied":
-        return failed("write", reached.about, failures.denied(failure, "a push"), "nothing can land")
+        return failed(
+            "write", reached.about, failures.denied(failure, "a push", repository.remote), "nothing can land"
+        )
     return Check("write", reached.about, "unknown", failure.line)

@@ -9,14 +9,13 @@ import re
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from promoter.forges.port import CheckState, PullRequest
+from promoter.forges.port import GATE, CheckState, PullRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 Json = dict[str, Any]
 
-GATE = "promoter/gate"
 DRAFT = "WIP: "  # https://docs.gitea.com/usage/pull-request#work-in-progress-pull-requests
 
 # WORK_IN_PROGRESS_PREFIXES of Gitea's configuration; the last two are not among its defaults.

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from promoter.forges.port import Condition
+from promoter.forges.port import GATE, Condition
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from promoter.forges.port import CheckState
 
-GATE = "promoter/gate"
 
 REVIEWED = """
 query reviewed($ids: [ID!]!) {

@@ -4,7 +4,11 @@ Source: "Permissions required for fine-grained personal access tokens" and "Scop
 apps" on docs.github.com; ``permissions`` of a workflow's job have names of their own.
 """
 
-READ = "the repository permission `Pull requests: read` (classic token: `repo`)"
+# Who is told of reading first wants to open them in most cases, and shall not have to come back.
+READ = (
+    "the repository permission `Pull requests: read`, or `Pull requests: write` where it shall open or "
+    "change them (classic token: `repo`)"
+)
 WRITE = (
     "the repository permission `Pull requests: write` "
     "(in a workflow `pull-requests: write`; classic token: `repo`)"

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 # Roles and scopes: "Roles and permissions" and "Personal access token scopes" in GitLab's documentation.
-READ = "the scope `api` (or `read_api`) and at least the Reporter role"
+READ = "the scope `api` and at least the Developer role (`read_api` and Reporter are enough to look)"
 WRITE = (
     "the scope `api` and at least the Developer role "
     "(a project, group or personal access token; CI_JOB_TOKEN cannot do that)"

@@ -10,14 +10,13 @@ import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from promoter.forges.port import CheckState, PullRequest, State
+from promoter.forges.port import GATE, CheckState, PullRequest, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 Json = dict[str, Any]
 
-GATE = "promoter/gate"
 DRAFT = "Draft: "
 
 _DRAFT = re.compile(r"\A(?:\s*(?:draft:|\[draft\]|\(draft\)))+\s*", re.IGNORECASE)

@@ -13,8 +13,9 @@ from promoter.errors import DeniedError
 from promoter.forges import web
 from promoter.forges.calls import CallFailedError
 from promoter.forges.gitea_calls import Client
-from promoter.forges.gitea_read import GATE, logins
+from promoter.forges.gitea_read import logins
 from promoter.forges.inspect import BranchFacts, RepositoryFacts, TokenFacts
+from promoter.forges.port import GATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

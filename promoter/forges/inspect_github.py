@@ -10,8 +10,8 @@ from promoter.errors import DeniedError
 from promoter.forges import github_permissions as permissions
 from promoter.forges.calls import CallFailedError
 from promoter.forges.github_client import Client
-from promoter.forges.github_graphql import GATE
 from promoter.forges.inspect import BranchFacts, RepositoryFacts, TokenFacts
+from promoter.forges.port import GATE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,6 +15,8 @@ from promoter.errors import DeniedError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+GATE = "promoter/gate"  # the commit status that is ours: what a pull request waits for
+
 State = Literal["open", "closed", "merged"]
 MergeMethod = Literal["merge", "squash", "rebase"]
 CheckState = Literal["none", "pending", "passed", "failed"]

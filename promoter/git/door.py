@@ -13,13 +13,13 @@ import os
 import signal
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from promoter.errors import DeadlineError, UnreachableError
 
 if TYPE_CHECKING:
     from collections import abc
-    from pathlib import Path
 
     from promoter.deadline import Deadline
 
@@ -102,7 +102,7 @@ def child_environment(environ: abc.Mapping[str, str], configuration: abc.Mapping
         child.setdefault("http_proxy", child["HTTP_PROXY"])
     authority = next((environ[name] for name in CA_FILES if environ.get(name)), None)
     if authority:
-        child["GIT_SSL_CAINFO"] = authority
+        child["GIT_SSL_CAINFO"] = str(Path(authority).absolute())  # Git runs in a directory of its own
     child |= {
         "LC_ALL": "C",
         "GIT_CONFIG_GLOBAL": os.devnull,

@@ -15,6 +15,7 @@ from promoter.git import door
 
 if TYPE_CHECKING:
     from promoter.git.door import Completed
+    from promoter.git.remote import Remote
 
 
 class UnadvertisedError(Exception):
@@ -129,14 +130,24 @@ def _best_line(errors: str) -> str:
     return lines[-1] if lines else "no message"
 
 
-def denied(failure: Failure, doing: str) -> DeniedError:
+def denied(failure: Failure, doing: str, remote: Remote) -> DeniedError:
     """The error for a server that knows us and says no, or does not want to know us."""
+    by_http = remote.host is not None
+    anonymous = by_http and remote.secret is None
+    if anonymous and (failure.status == 401 or "could not read" in failure.line):
+        return DeniedError(
+            f"the server refused {doing}: it asks for a token, and this run has none for {remote.url}",
+            next_step=remote.instead,
+        )
     hints = {
-        401: "give a token that is valid for this repository in PROMOTER_TOKEN",
-        403: "give the token permission to write contents, or ask who protects the repository",
+        401: "give a token that is valid for this repository in PROMOTER_TOKEN (the action's input token)",
+        403: "let the token write to the repository (GitHub: Contents: write; GitLab: the scope "
+        "write_repository and the role Developer), or ask who protects it",
         404: "check the address; a private repository answers 404 to a token that may not read it",
     }
     hint = hints.get(failure.status or 0)
+    if by_http and not anonymous and remote.instead:  # the kind of credential tells more than the status
+        hint = remote.instead
     if hint is None and ("could not read" in failure.line or "Authentication failed" in failure.line):
         hint = hints[401]
     if hint is None and "dubious ownership" in failure.line:
@@ -178,10 +189,12 @@ def unreachable(failure: Failure, doing: str) -> PromoterError:
         return door.disk_full(f"git, {doing},")
     if failure.kind == "killed":
         return door.killed(f"git, {doing},", failure.line)
-    certificate = "certificate" in failure.line or "SSL" in failure.line
+    step = "check the address, the network and the proxy, and run again"
+    if "SSL CA cert" in failure.line:  # curl's word for a file that it cannot load
+        step = f"check that the file is there that {' or '.join(door.CA_FILES)} names, and holds certificates"
+    elif "certificate" in failure.line or "SSL" in failure.line:
+        step = "name the private CA in GIT_SSL_CAINFO"
     return UnreachableError(
         f"the manifest repository cannot be reached: {failure.line}",
-        next_step="name the private CA in GIT_SSL_CAINFO"
-        if certificate
-        else "check the address, the network and the proxy, and run again",
+        next_step=step,
     )

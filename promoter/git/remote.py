@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from promoter.address import is_ssh, parse_address
-from promoter.credentials import choose_credential
+from promoter.credentials import choose_credential, what_to_give
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,11 +27,15 @@ _HELPER = (
 
 @dataclass(frozen=True)
 class Remote:
-    """A manifest repository's address without any secret, and what to answer when it asks."""
+    """A manifest repository's address without any secret, and what to answer when it asks.
+
+    ``instead`` is what to give where that is refused, if the credential's kind tells.
+    """
 
     url: str
     username: str | None = None
     secret: str | None = field(default=None, repr=False)
+    instead: str = ""
 
     @property
     def host(self) -> str | None:
@@ -81,4 +85,5 @@ def parse_remote(address: str, environ: Mapping[str, str]) -> Remote:
     Raises UsageError for what is no address, and for credentials that cannot be any.
     """
     place = parse_address(address)
-    return Remote(place.url).answering(choose_credential(place, environ))
+    credential = choose_credential(place, environ)
+    return Remote(place.url, instead=what_to_give(credential, environ)).answering(credential)

@@ -155,12 +155,23 @@ class Repository:
 
         Asked for again with a greater number, only what is missing is fetched.
         """
-        shallow = self.git.directory / "shallow"
+        before = self._shallow()
         missing = commits - self._deepened.get(snapshot.base, 0)
-        if shallow.exists() and missing > 0:
-            self._deepened[snapshot.base] = commits
-            self.fetch(f"refs/heads/{snapshot.base}", deepen=missing, doing="fetching the last commits")
-        return frozenset(shallow.read_text(encoding="ascii").split()) if shallow.exists() else frozenset()
+        if not before or missing <= 0:
+            return before
+        self._deepened[snapshot.base] = commits
+        ref, doing = f"refs/heads/{snapshot.base}", "fetching the last commits"
+        self.fetch(ref, deepen=missing, doing=doing)
+        if before & self._shallow():
+            # A server walks by date to see what a shallow commit is reachable from. Where clocks stepped
+            # back it may not find out, and leaves it shallow (git 2.39, upload-pack.c: get_reachable_list).
+            self.fetch(ref, depth=commits + 1, doing=doing)
+        return self._shallow()
+
+    def _shallow(self) -> frozenset[str]:
+        """The commits whose parents are not here."""
+        listed = self.git.directory / "shallow"
+        return frozenset(listed.read_text(encoding="ascii").split()) if listed.exists() else frozenset()
 
     def fetch(
         self,
@@ -168,10 +179,12 @@ class Repository:
         doing: str,
         stdin: bytes | None = None,
         deepen: int | None = None,
+        depth: int | None = None,
         without: str | None = None,
     ) -> None:
         """Fetch refs without file contents, or the objects named on stdin, repeated as the network needs.
 
+        ``deepen`` counts commits from those that are shallow, ``depth`` from the refs' tips.
         ``without`` names a ref of the remote whose commits shall not come along. Raises
         NothingNewError where none is left then.
         """
@@ -186,6 +199,7 @@ class Repository:
         ]
         options += ["--stdin"] if stdin is not None else []
         options += [f"--deepen={deepen}"] if deepen is not None else []
+        options += [f"--depth={depth}"] if depth is not None else []
         options += [f"--shallow-exclude={without}"] if without is not None else []
         self._network(
             lambda: self.git.run(*negotiation, "fetch", *options, "origin", *refspecs, stdin=stdin), doing
@@ -356,7 +370,7 @@ class Repository:
 
     def _give_up_on(self, failure: Failure, doing: str, times_unreachable: int) -> None:
         if failure.kind == "denied":
-            raise failures.denied(failure, doing)
+            raise failures.denied(failure, doing, self.remote)
         if failure.kind == "unadvertised":
             raise failures.UnadvertisedError
         if failure.kind == "nothing-new":

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from promoter.config import environment
 from promoter.errors import NotFoundError
-from promoter.hands import view
+from promoter.hands import views
 from promoter.image import ImageReference
 from promoter.intent import Origin
 from promoter.inventory import running
@@ -40,11 +40,11 @@ def diff(
     """
     snapshot = hands.repository.open(hands.base)
     config = config_of(template, hands.repository, snapshot)
-    views = [view(hands, config, snapshot, environment(config, name)) for name in names]
-    found = [_images(one) for one in views]
+    seen = views(hands, config, snapshot, [environment(config, name) for name in names])
+    found = [_images(one) for one in seen]
     _check_named(names, apps, images, (*found[0], *found[1]))
     paired = pairs(*(_picked(one, apps, images) for one in found))
-    origins = _origins(views[0], paired, 0), _origins(views[1], paired, 1)
+    origins = _origins(seen[0], paired, 0), _origins(seen[1], paired, 1)
     compared = tuple(
         difference(app, a, b, order_of((*a, *b)[0], config), origins) for (app, _), (a, b) in paired.items()
     )

@@ -11,7 +11,7 @@ from promoter.address import parse_address
 from promoter.config import environment
 from promoter.errors import InterruptedRunError, PromoterError
 from promoter.gates import frozen
-from promoter.hands import view
+from promoter.hands import views
 from promoter.holds import is_over, read_holds
 from promoter.inventory import running
 from promoter.outcome import Notice, Outcome
@@ -43,11 +43,10 @@ def status(template: BumpOptions, hands: Hands, names: Sequence[str], now: datet
     snapshot = hands.repository.open(hands.base)
     config = config_of(template, hands.repository, snapshot)
     shown = list(dict.fromkeys(environment(config, name).name for name in names)) or list(config.environments)
-    views = {
-        name: view(hands, config, snapshot, config.environments[name]) for name in _with_before(shown, config)
-    }
-    looks = _looks(views, now)
-    pending, notices = _pending([views[name] for name in shown])
+    wanted = [config.environments[name] for name in _with_before(shown, config)]
+    seen = {one.environment.name: one for one in views(hands, config, snapshot, wanted)}
+    looks = _looks(seen, now)
+    pending, notices = _pending([seen[name] for name in shown])
     board = Board(
         repository=_name(hands.repository),
         base=snapshot.base,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from promoter.config import environment
 from promoter.errors import NotFoundError
-from promoter.hands import view
+from promoter.hands import views
 from promoter.outcome import Notice, Outcome
 from promoter.past.metrics import Metrics, Window, measure
 from promoter.past.moves import entries
@@ -74,8 +74,8 @@ def history(template: BumpOptions, hands: Hands, asked: Asked) -> Outcome:
     snapshot = hands.repository.open(hands.base)
     config = config_of(template, hands.repository, snapshot)
     names = [environment(config, asked.environment).name] if asked.environment else [*config.environments]
-    views = [view(hands, config, snapshot, config.environments[name]) for name in names]
-    read = [_read(one, asked) for one in views]
+    seen = views(hands, config, snapshot, [config.environments[name] for name in names])
+    read = [_read(one, asked) for one in seen]
     unknown = tuple(one for _, edge in read for one in edge)
     if asked.app is not None and not any(own for own, _ in read):
         _raise_unless_known(asked, unknown)
@@ -83,7 +83,7 @@ def history(template: BumpOptions, hands: Hands, asked: Asked) -> Outcome:
         measured = _metrics(asked, names, read)
         found = History((), unknown, measured)
     else:
-        found = History(tuple(_merged(views, [own for own, _ in read]))[: asked.limit], unknown)
+        found = History(tuple(_merged(seen, [own for own, _ in read]))[: asked.limit], unknown)
     return Outcome(
         verb="history",
         status="unchanged",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from promoter import edit
+from promoter.ci.facts import parse_time
 from promoter.decide import Build, SiteHistory, TagDigest
-from promoter.proposal.wanted import trailers_for
+from promoter.proposal.wanted import parse_order, trailers_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -91,15 +91,6 @@ def origin_of(trailers: Iterable[tuple[str, str]], image: ImageReference, run: O
 
 def build_of(trailers: Mapping[str, str]) -> Build | None:
     """The build that a commit's trailers name; None where they name none."""
-    namespace, _, number = trailers.get("Promoter-Order", "").rpartition("#")
-    time = trailers.get("Promoter-Source-Time", "")
-    try:
-        moment = datetime.fromisoformat(time) if time else None
-    except ValueError:
-        moment = None
-    if moment is not None and moment.tzinfo is None:
-        moment = None
-    ordered = bool(namespace) and number.isascii() and number.isdigit()
-    if not ordered and moment is None:
-        return None
-    return Build(namespace if ordered else None, int(number) if ordered else None, moment)
+    moment = parse_time(trailers.get("Promoter-Source-Time"))
+    namespace, number = parse_order(trailers.get("Promoter-Order", "")) or (None, None)
+    return Build(namespace, number, moment) if namespace or moment else None

@@ -50,9 +50,14 @@ _NO_LINK = re.compile(
 )
 
 
+def is_url(text: str | None) -> bool:
+    """Whether the text is an http(s) URL and nothing else, so that Markdown can link to it."""
+    return text is not None and _LINK.fullmatch(text) is not None
+
+
 def is_link(text: str | None) -> bool:
     """Whether the text is a URL that may be a link as it stands: it refers to no issue or pull request."""
-    return text is not None and _LINK.fullmatch(text) is not None and _NO_LINK.search(text) is None
+    return text is not None and is_url(text) and _NO_LINK.search(text) is None
 
 
 def plain(text: str, *, closing: bool = True) -> str:

@@ -243,8 +243,7 @@ def wanted_from_trailers(pairs: Iterable[tuple[str, str]]) -> tuple[Wanted, ...]
 def trailers_for(pairs: Iterable[tuple[str, str]], image: ImageReference) -> dict[str, str]:
     """The trailers of the run that brought an image; a squash of several runs has those of each.
 
-    Where no run names the image they are those of the only run, and none at all of several:
-    what another image's run says of its order would be wrong here.
+    None where no run names the image: what another one's says of its build would be wrong here.
     """
     runs = _runs(pairs)
     named = [
@@ -253,7 +252,7 @@ def trailers_for(pairs: Iterable[tuple[str, str]], image: ImageReference) -> dic
         for text in run.get("Promoter-Image", [])
         if (one := looks_like_reference(text)) is not None and one.same_image(image)
     ]
-    found = named[-1] if named else runs[0] if len(runs) == 1 else {}
+    found = named[-1] if named else {}
     return {key: values[-1] for key, values in found.items()}
 
 
@@ -276,7 +275,7 @@ def _of_run(run: dict[str, list[str]]) -> list[Wanted]:
         revision=last("Source"),
         source_time=parse_time(last("Source-Time")),
         source_branch=last("Source-Branch"),
-        order=_order(last("Order") or ""),
+        order=parse_order(last("Order") or ""),
         run_url=last("Run"),
     )
     named = ((name, run.get(trailer, [])) for name, trailer in OWN_TRAILERS.items())
@@ -295,7 +294,8 @@ def _of_run(run: dict[str, list[str]]) -> list[Wanted]:
     ]
 
 
-def _order(text: str) -> tuple[str, int] | None:
+def parse_order(text: str) -> tuple[str, int] | None:
+    """Namespace and number of a ``Promoter-Order``; None for what is none."""
     namespace, _, number = text.rpartition("#")
     is_number = number.isascii() and number.isdigit() and len(number) <= _LONGEST_NUMBER
     return (namespace, int(number)) if namespace and is_number else None

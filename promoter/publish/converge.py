@@ -14,6 +14,7 @@ from promoter.forges.bare import how_to_merge
 from promoter.forges.port import Condition, ForgeRefusedError, Proposal
 from promoter.git.branch import merges_to
 from promoter.outcome import Notice, PullRequestReport
+from promoter.plan import coming
 from promoter.proposal import marker as markers
 from promoter.proposal.merging import merge
 from promoter.publish.describe import describe
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from promoter.forges.port import Forge, PullRequest
     from promoter.gates import Gate
     from promoter.outcome import PullRequestOperation
+    from promoter.plan import Coming
     from promoter.proposal.merging import Merged
     from promoter.proposal.wanted import Wanted
     from promoter.publish.describe import Description
@@ -49,7 +51,7 @@ class Table:
     desk: Desk
     forge: Forge
     publisher: Publisher
-    keeper: Callable[[Sequence[Wanted]], tuple[Gate, ...]]
+    keeper: Callable[[Sequence[Coming]], tuple[Gate, ...]]
     attempt: int
     gates: tuple[Gate, ...] = ()
     reopen: bool = False
@@ -91,8 +93,8 @@ def converge(
     _raise_if_refused(found, merged)
     draft = rebuild(desk, merged.wanted)
     if draft.says_something:
-        held = tuple(one for step in draft.steps for one in step.wanted)
-        table = replace(table, gates=table.keeper(held))
+        moving = [one for step in draft.steps for one in coming(step.plan, desk.rules, step.wanted)]
+        table = replace(table, gates=table.keeper(moving))
     if found.branch is not None and not found.branch.is_ours:
         return _beside_persons(table, key, found, draft, merged)
     if draft.says_something:

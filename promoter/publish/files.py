@@ -6,7 +6,6 @@ and a pull request holds it where the environment says so, found again by its br
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -14,7 +13,7 @@ from promoter.errors import DeniedError, RefusedError
 from promoter.forges.port import Condition, ForgeRefusedError, Proposal
 from promoter.git.branch import merges_to
 from promoter.git.repository import Snapshot
-from promoter.message import trailer_block, trailers
+from promoter.message import new_id, trailer_block, trailers
 from promoter.outcome import Notice, Outcome
 from promoter.proposal.marker import Marker
 from promoter.publish.converge import Table, called, report
@@ -73,7 +72,7 @@ class _Run:
     asked: Asked
     hands: Hands
     publisher: Publisher
-    promoter_id: str = field(default_factory=lambda: os.urandom(8).hex())
+    promoter_id: str = field(default_factory=new_id)
 
     def message(self, change: FileChange) -> str:
         """Subject and trailers of the commit."""

@@ -141,7 +141,7 @@ class Publisher:
         if failure is None:
             return
         if failure.kind == "denied":
-            raise failures.denied(failure, f"the push to {branch}")
+            raise failures.denied(failure, f"the push to {branch}", self._repository.remote)
         self._unreachable += failure.kind == "unreachable"
         if failure.kind in ("disk", "killed", "redirect") or self._unreachable >= _TRIES_UNREACHABLE:
             raise failures.unreachable(failure, "pushing")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from promoter.errors import DeniedError, InterruptedRunError, PromoterError
+from promoter.forges.port import GATE
 from promoter.outcome import Notice
 from promoter.rules import is_gated
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from promoter.publish.converge import Table
     from promoter.publish.describe import Description
 
-GATE = "promoter/gate"
 _LONGEST_DESCRIPTION = 140  # GitHub's limit for a status
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
+from promoter.errors import NotFoundError
+
 if TYPE_CHECKING:
     from promoter.image import ImageReference
 
@@ -16,6 +18,9 @@ _HUB = "docker.io"
 _HUB_API = "registry-1.docker.io"
 _HUB_KEYS = ("https://index.docker.io/v1/", "index.docker.io", "docker.io")
 _PORTS = {"http": 80, "https": 443}
+
+
+_LAST_PORT = 65535
 
 
 @dataclass(frozen=True)
@@ -31,16 +36,27 @@ class RegistryAddress:
 
 
 def address_of(image: ImageReference) -> RegistryAddress:
-    """The registry of an image: over https, on this very machine over http.
+    """The registry of an image: over https, on this very machine over http. Raises NotFoundError.
 
     Docker takes registries on ``127.0.0.0/8``, ``::1`` and ``localhost`` for insecure ones
     (Engine API, ``InsecureRegistryCIDRs``); no other registry is ever spoken to in the clear.
     """
     name = image.key[0]
+    _check_port(name)
     if name == _HUB:
         return RegistryAddress(name, f"https://{_HUB_API}", _HUB_KEYS)
     scheme = "http" if is_loopback(f"http://{name}") else "https"
     return RegistryAddress(name, f"{scheme}://{name}", (name,))
+
+
+def _check_port(registry: str) -> None:
+    port = registry.rpartition("]")[2].partition(":")[2]
+    if port and int(port) > _LAST_PORT:
+        raise NotFoundError(
+            f"{registry} is no registry: there is no port {port}",
+            next_step="check the image's name",
+            reason="image-missing",
+        )
 
 
 def is_loopback(url: str) -> bool:

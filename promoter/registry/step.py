@@ -42,14 +42,16 @@ def checked(
     asked = [image for image in named.request.images if options.require_image or image.digest is None]
     if not asked:
         return options
+    # What a person moves by its digest is that build, wherever its tag has moved since.
+    sought = {(_by_digest(image) if options.policy.explicit else image): image for image in asked}
     found = look_up(
-        asked,
+        list(sought),
         platforms=lambda image: _platforms(image, config),
         environ=environ,
         deadline=deadline,
         verbose=verbose,
     )
-    return pinned(named, found)
+    return pinned(named, {sought[image]: there for image, there in found.items()})
 
 
 def _named(options: BumpOptions, config: Config) -> BumpOptions:
@@ -95,3 +97,7 @@ def _with_digest(image: ImageReference, options: BumpOptions, there: RegistryIma
 def _platforms(image: ImageReference, config: Config) -> tuple[str, ...]:
     rule = rule_of(image, config)
     return rule.platforms if rule is not None else ()
+
+
+def _by_digest(image: ImageReference) -> ImageReference:
+    return replace(image, tag=None) if image.digest else image

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from promoter.proposal.inert import block, code
-from promoter.proposal.sections import gates, link
+from promoter.proposal.inert import block, code, is_url
+from promoter.proposal.sections import gates
 from promoter.report.findings import described, ordered
 
 if TYPE_CHECKING:
@@ -65,7 +65,9 @@ def _headline(outcome: Outcome) -> str:
 
 def _pull_request(one: PullRequestReport) -> str:
     name = f"pull request {one.number}" if one.number is not None else "branch"
-    return f"{one.operation} {link(name, one.url) or name} {code(one.branch)}"
+    # Unlike a description, a summary is no place that forges take references from.
+    linked = f"[{name}]({one.url})" if is_url(one.url) else name
+    return f"{one.operation} {linked} {code(one.branch)}"
 
 
 def _changes(changes: Iterable[Change], most: int) -> str:

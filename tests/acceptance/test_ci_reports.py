@@ -458,7 +458,7 @@ def test_a_dotenv_report_stays_small(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "is_link"), [("https://github.com/acme/deploy/tree/x", True), ("javascript:alert(1)", False)]
+    ("url", "is_link"), [("https://github.com/acme/deploy/pull/7", True), ("javascript:alert(1)", False)]
 )
 def test_links_of_a_summary(url: str, is_link: bool) -> None:
     report = replace(PULL_REQUEST, url=url)

@@ -114,6 +114,21 @@ def test_https_with_a_private_authority(
     assert_landed(repo)
 
 
+def test_the_authority_may_be_named_from_where_one_stands(
+    repo: Path, tls: GitServer, ca: tuple[Path, Path, Path]
+) -> None:
+    env = {"GIT_SSL_CAINFO": f"{ca[0].parent.name}/{ca[0].name}"}
+    land(f"{tls.url}/acme/deploy.git", IMAGE, env=env, cwd=ca[0].parent.parent)
+    assert_landed(repo)
+
+
+def test_an_authority_whose_file_is_absent_is_said(tls: GitServer, tmp_path: Path) -> None:
+    env = {"GIT_SSL_CAINFO": str(tmp_path / "absent.pem")}
+    error = failure(bump(f"{tls.url}/acme/deploy.git", IMAGE, env=env), 9)
+    assert "check that the file is there" in error["next"]
+    assert "GIT_SSL_CAINFO" in error["next"]
+
+
 def test_https_with_an_unknown_authority(tls: GitServer) -> None:
     error = failure(bump(f"{tls.url}/acme/deploy.git", IMAGE), 9)
     assert "certificate" in error["message"]

@@ -25,6 +25,7 @@ from tests.forges import github_double_git as plumbing
 from tests.forges import github_double_graphql as graphql
 from tests.forges.github_double_answers import Answers
 from tests.forges.github_double_http import (
+    GIT_SERVICES,
     PREFIX,
     VIOLATION,
     Answer,
@@ -161,7 +162,8 @@ class GitHubDouble(GitServer):
 
     def git_refusal(self, path: str, service: str, authorization: str) -> str:
         """Why Git may not do that with a token that is one."""
-        repo, token = self.find(path.partition(".git/")[0].strip("/")), self.token_of(authorization)
+        name = next(path.removesuffix(each) for each in GIT_SERVICES if path.endswith(each))
+        repo, token = self.find(name.strip("/")), self.token_of(authorization)
         if repo is None or token is None:
             return ""
         level = "write" if service == "git-receive-pack" else "read"

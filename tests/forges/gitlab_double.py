@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.forges import gitlab_rest, gitlab_rules
-from tests.forges.gitlab_push_hook import HOOK, PROTECTION, post_receive
+from tests.forges.gitlab_push_hook import CLIENTS, HOOK, PROTECTION, post_receive
 from tests.forges.gitlab_rest import Answer, Call, RefusedError
 from tests.forges.gitlab_schema import Operation, find_operation
 from tests.forges.gitlab_state import Access, Project, Token, User
@@ -66,8 +66,8 @@ class ApiFault(Fault):
 class GitLabDouble(GitServer):
     """Serves the projects below `root`."""
 
-    def __init__(self, root: Path) -> None:
-        super().__init__(root)
+    def __init__(self, root: Path, *, tls: tuple[Path, Path] | None = None) -> None:
+        super().__init__(root, tls=tls)
         self.projects: dict[str, Project] = {}
         self.users = {name: User(number, name) for number, name in enumerate(PEOPLE, 101)}
         self.tokens: dict[str, Token] = {}
@@ -80,7 +80,9 @@ class GitLabDouble(GitServer):
         repos.git(git, "config", "receive.advertisePushOptions", "true")
         hook = git / "hooks" / "post-receive"
         hook.parent.mkdir(exist_ok=True)
-        hook.write_text(HOOK.format(python=sys.executable, port=self.port, path=INTERNAL, project=path))
+        client = CLIENTS[self.scheme].format(port=self.port)
+        text = HOOK.format(python=sys.executable, client=client, path=INTERNAL, project=path)
+        hook.write_text(text)
         hook.chmod(0o755)
         project = Project(len(self.projects) + 1, path, git, last_id=1000 * (len(self.projects) + 1))
         self.projects[path] = project
@@ -150,6 +152,10 @@ class GitLabHandler(GitHandler):
             self._hook()
         elif self.path.startswith(f"{API}/"):
             self._serve_api()
+        elif "/info/refs" in self.path and ".git/" not in self.path:
+            # GitLab's config/routes/git_http.rb, which asks for no token before.
+            location = self.owner.url + self.path.replace("/info/refs", ".git/info/refs")
+            self._drain_and_refuse(301, {"Location": location})
         elif refusal := self._git_refusal():
             self._drain_and_refuse(*refusal)
         else:

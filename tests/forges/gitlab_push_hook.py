@@ -12,10 +12,15 @@ from urllib.parse import urlencode
 from tests.forges import gitlab_rules
 from tests.forges.gitlab_state import MergeRequest, Project, User
 
+# The hook and the double are on one machine: nothing is gained by trusting the test's authority there.
+CLIENTS = {
+    "http": 'http.client.HTTPConnection("127.0.0.1", {port})',
+    "https": 'http.client.HTTPSConnection("127.0.0.1", {port}, context=ssl._create_unverified_context())',
+}
 # Python alone, without a third-party HTTP client: a hook starts once for each push.
 HOOK = """\
 #!{python} -IS
-import http.client, json, os, sys
+import http.client, json, os, ssl, sys
 count = int(os.environ.get("GIT_PUSH_OPTION_COUNT", "0"))
 told = {{
     "project": "{project}",
@@ -23,7 +28,7 @@ told = {{
     "options": [os.environ[f"GIT_PUSH_OPTION_{{n}}"] for n in range(count)],
     "changes": [line.split() for line in sys.stdin],
 }}
-connection = http.client.HTTPConnection("127.0.0.1", {port})
+connection = {client}
 connection.request("POST", "{path}", json.dumps(told))
 sys.stdout.write(connection.getresponse().read().decode())
 """

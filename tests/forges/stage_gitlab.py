@@ -173,9 +173,9 @@ class GitLabStage:
 
 
 @contextmanager
-def gitlab_stage(tmp_path: Path) -> Iterator[GitLabStage]:
+def gitlab_stage(tmp_path: Path, *, tls: tuple[Path, Path] | None = None) -> Iterator[GitLabStage]:
     """A stage that in the end fails the test where GitLab's published API was not kept to."""
-    with GitLabDouble(tmp_path / "gitlab") as double:
+    with GitLabDouble(tmp_path / "gitlab", tls=tls) as double:
         stage = GitLabStage(double)
         yield stage
         assert not double.violations, "\n".join(double.violations)

@@ -18,6 +18,7 @@ FROZEN = 'freeze: [{from: "2020-01-01 00:00", to: "2099-01-01 00:00"}]'
 GO = ("staging", "production")
 BRANCH = "promoter/production/api"
 WHOLE = "promoter/production/_all"
+SHOP = "\napps: {shop: {images: [ghcr.io/acme/shop, ghcr.io/acme/shop-worker]}}"
 
 
 def play_on(stage: Stage, settings: str, environment: str, apps: Mapping[str, str] | None = None) -> Play:
@@ -148,6 +149,35 @@ def test_rollback(stage: Stage) -> None:
     assert "api:1.0.0" in play.read("main", "envs/production/api.yaml")
     assert "reason: pay fails\n" in play.read("main", ".promoter/holds/production/api")
     run(play, "bump", *bump, "--publish", "push", exit=6, reason="held", says="pay fails")
+
+
+@pytest.mark.parametrize("group", ["app", "environment"])
+def test_rollback_takes_the_place_of_all_that_is_proposed_for_its_app(stage: Stage, group: str) -> None:
+    """Also of images that it leaves as they are; what is proposed for other apps stays."""
+    apps = {"shop": "1.0.0", "shop-worker": "1.0.0", "web": "1.0.0"}
+    play = Play(stage, f"group: {group}", SHOP, apps)
+    play.start()
+    stand(play, "production", {"shop": "1.1.0"})  # the worker stays: back is the shop alone
+    newer = {"shop": "1.2.0", "shop-worker": "1.2.0", "web": "2.0.0"}
+    stand(play, "staging", newer)
+    run(play, "promote", *GO, status="proposed")
+    branch = WHOLE if group == "environment" else "promoter/production/shop"
+    assert [tag_at(play, branch, app) for app in ("shop", "shop-worker")] == ["1.2.0", "1.2.0"]
+    run(play, "rollback", "production", "--app", "shop", status="proposed", operation="updated")
+    one = only(play, branch)
+    assert [tag_at(play, branch, app) for app in ("shop", "shop-worker")] == ["1.0.0", "1.0.0"]
+    assert "shop-worker" not in one.body
+    assert tag_at(play, WHOLE if group == "environment" else "promoter/production/web", "web") == "2.0.0"
+    run(play, "sync", status="proposed")
+    stage.merge(one.number)
+    assert [tag_at(play, "main", app) for app in ("shop", "shop-worker")] == ["1.0.0", "1.0.0"]
+    assert tag_at(play, "main", "web") == ("2.0.0" if group == "environment" else "1.0.0")
+
+
+def tag_at(play: Play, branch: str, app: str) -> str:
+    """What production runs of the app on a branch."""
+    text = play.read(branch, f"envs/production/{app}.yaml")
+    return text.partition(f"image: ghcr.io/acme/{app}:")[2].partition("\n")[0]
 
 
 def test_what_a_person_closed_a_promote_reopens(stage: Stage) -> None:

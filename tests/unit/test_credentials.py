@@ -259,6 +259,13 @@ def test_tokens_are_masked(variable: str) -> None:
         assert masked.startswith("<")
 
 
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "all_proxy", "PROMOTER_MANIFEST_REPO"])
+def test_a_password_in_an_address_is_masked(variable: str) -> None:
+    known = secrets.secrets_in({variable: "http://bob:ca%2Fnary@proxy.example.com:3128"}, [])
+    for text in ("ca%2Fnary", "ca/nary"):
+        assert "nary" not in secrets.mask(f"no proxy bob:{text}", known)
+
+
 @pytest.mark.parametrize("given", ["lines", "written out", "crlf", "spaces"])
 @pytest.mark.parametrize("shown", ["lines", "written out", "crlf", "spaces", "json", "one line"])
 def test_a_private_key_is_masked_however_its_lines_are_joined(given: str, shown: str) -> None:
