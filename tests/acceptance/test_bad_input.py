@@ -1,6 +1,7 @@
 """Whatever is wrong with the input: the right exit code, one clear message, and an untouched remote."""
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,10 @@ COMMAND_LINES: dict[str, tuple[list[str], str]] = {
     "base with a leading dash": ([*STAGING, *WANTED, "--base=--upload-pack=x"], "no branch name"),
     "order": ([*STAGING, *WANTED, "--order", "ci"], "not NAMESPACE#N"),
     "time without zone": ([*STAGING, *WANTED, "--source-time", "2026-01-31T12:00:00"], "with a zone"),
+    "time that UTC has no year for": (
+        [*STAGING, *WANTED, "--source-time", "0001-01-01T00:00:00+14:00"],
+        "no ISO 8601 time",
+    ),
     "run URL of two lines": ([*STAGING, *WANTED, "--run-url", "a\nPromoter-Id: 1"], "line break"),
     "deadline of nothing": ([*STAGING, *WANTED, "--deadline", "0"], "--deadline"),
     "pin beside drop-digest": ([*STAGING, *WANTED, "--pin", "--drop-digest"], "exclude each other"),
@@ -215,6 +220,14 @@ def test_app_that_nobody_knows(bench: Bench) -> None:
     bench.refused("--env", "staging", "--app", "x", "--tag", "1", code=4, says="does not say which image")
 
 
+@pytest.mark.parametrize("option", ["--require-image", "--pin"])
+def test_a_registry_at_a_port_that_is_none(bench: Bench, option: str) -> None:
+    name = "registry.example.com:99999/acme/api"
+    bench.make({FILE: f"image: {name}:1.0.0\n"})
+    wanted = (*STAGING, "--image", f"{name}:1.1.0", option)
+    bench.refused(*wanted, code=4, says="there is no port 99999", reason="image-missing")
+
+
 TARGET = 'targets: [{file: "tags/{environment}", tag: image_tag, image: "ghcr.io/acme/{app}"}]\n'
 
 
@@ -290,6 +303,63 @@ def test_a_site_whose_edit_is_refused(bench: Bench) -> None:
 def test_a_file_that_is_a_link(bench: Bench) -> None:
     bench.make({OTHER: "/etc/passwd"} | FILES, modes={OTHER: "120000"})
     assert [change["file"] for change in bench.lands().document["changes"]] == [FILE]
+
+
+# --- what stood there before (0)
+
+NONSENSE = {
+    "number of 5,000 digits": f"Promoter-Order: ns#{'9' * 5000}",
+    "time that UTC has no year for": "Promoter-Source-Time: 0001-01-01T00:00:00+14:00",
+}
+
+
+@pytest.mark.parametrize("trailer", NONSENSE.values(), ids=NONSENSE.keys())
+def test_a_landing_whose_trailer_makes_no_sense(bench: Bench, trailer: str) -> None:
+    """It tells nothing of its build; no later run ends by it, nor carries it on."""
+    there = FILE.replace("staging", "production")
+    bench.make({".promoter.yaml": CONFIG, FILE: f"image: {IMAGE}:main-1\n", there: f"image: {IMAGE}:a\n"})
+    text = f"Land\n\nPromoter-Id: 0123456789abcdef\nPromoter-Image: {IMAGE}:topic-2\n{trailer}\n"
+    repos.commit_files(bench.repo, {FILE: f"image: {IMAGE}:topic-2\n"}, text)
+    build = ("--order", "ns#5", "--source-time", "2026-01-31T12:00:00Z")
+    for args in (
+        ("history",),
+        ("history", "--metrics"),
+        ("bump", "--env", "staging", "--image", f"{IMAGE}:x-3", *build, "--dry-run"),
+        ("promote", "staging", "production"),
+    ):
+        result = bench.run(*args, "--manifest-repo", bench.address, "--output", "json")
+        assert result.code == 0, result
+    landed = repos.log(bench.repo)[0]
+    assert landed.trailers["Promoter-Environment"] == ["production"]
+    assert trailer.partition(":")[0] not in landed.trailers
+
+
+# --- where it runs (0)
+
+
+def test_a_bare_repository_as_working_directory_runs_nothing(bench: Bench, tmp_path: Path) -> None:
+    """What a checkout brought along: its configuration names a program that Git fetches with."""
+    trap, sprung = tmp_path / "trap", tmp_path / "sprung"
+    repos.git(tmp_path, "init", "--quiet", "--bare", str(trap))
+    for key, value in (
+        ("core.repositoryformatversion", "1"),
+        ("extensions.partialClone", "origin"),
+        ("remote.origin.url", str(trap)),
+        ("remote.origin.promisor", "true"),
+        ("remote.origin.uploadpack", f"touch {sprung}; false"),
+    ):
+        repos.git(trap, "config", key, value)
+    absent = "8d1c8b69c3fce7bea45c73efd06983e3c419a92f"
+    subprocess.run(["git", "show", "--no-patch", absent], cwd=trap, capture_output=True, check=False)
+    assert sprung.exists()  # it is one
+    sprung.unlink()
+    env = {"GITHUB_ACTIONS": "true", "GITHUB_REPOSITORY": "acme/api", "GITHUB_SHA": absent}
+    result = bench.bump(*STAGING, *WANTED, env=env, cwd=trap)
+    assert (result.code, result.document["status"]) == (0, "promoted")
+    assert not sprung.exists()
+    [commit, *_] = repos.log(bench.repo)
+    assert commit.trailers["Promoter-Source"] == [absent]
+    assert "Promoter-Source-Time" not in commit.trailers
 
 
 # --- the repository (3)

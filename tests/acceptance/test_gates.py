@@ -23,6 +23,7 @@ from tests.acceptance.environments import (
     refused,
     tags,
     told,
+    warned,
 )
 from tests.support import manifests, repos
 
@@ -94,6 +95,19 @@ def test_after_goes_by_digest_where_both_have_one(bench: Bench) -> None:
     )
     refused(bench, *bump(f"1.1.0@{OTHER_DIGEST}"), code=6, reason="after")
     assert told(bench, *bump(f"1.1.0@{DIGEST}"))["status"] == "promoted"
+
+
+@pytest.mark.parametrize("web", ["2.0.0", "1.9.0"], ids=["already there", "superseded"])
+def test_after_is_not_asked_of_what_stays(bench: Bench, web: str) -> None:
+    """Of two images one moves, and that one is in staging; the other one never was."""
+    text = config(staging="", production="after: staging")
+    now = {"api": "1.0.0", "web": "2.0.0"}
+    bench.make(files(text, staging={"api": "1.1.0", "web": "1.0.0"}, production=now))
+    both = (*bump("1.1.0"), *image("web", web))
+    document = told(bench, *both, "--publish", "pull-request")
+    assert (document["status"], document["gates"]) == ("proposed", [])
+    assert told(bench, *both)["status"] == "promoted"
+    assert tags(bench.repo, "production") == {"api": "1.1.0", "web": "2.0.0"}
 
 
 def test_promote_past_the_environment_before(bench: Bench) -> None:
@@ -262,6 +276,83 @@ def test_what_is_allowed_lands(bench: Bench) -> None:
     assert told(bench, "rollback", "production", "--app", "api")["status"] == "promoted"
 
 
+# --- whatever an image is called ---------------------------------------------------------------
+
+# What the configuration has, and what a run and the manifest call that image.
+SPELLINGS = {
+    "capitals": ("ghcr.io/acme/*", "GHCR.io/acme/api"),
+    "capitals in the configuration": ("GHCR.io/acme/api", "ghcr.io/acme/api"),
+    "Docker Hub by its name": ("acme/*", "docker.io/acme/api"),
+    "Docker Hub by its other name": ("acme/api", "index.docker.io/acme/api"),
+    "Docker Hub left out": ("index.docker.io/acme/*", "acme/api"),
+    "an official image": ("nginx", "docker.io/library/nginx"),
+}
+FILE = "envs/production/a.yaml"
+
+
+@pytest.mark.parametrize(("listed", "called"), SPELLINGS.values(), ids=SPELLINGS.keys())
+def test_a_rule_counts_however_the_image_is_spelled(bench: Bench, listed: str, called: str) -> None:
+    rule = f"images: [{{match: '{listed}', order: none%s}}]\n"
+    wanted = ("bump", "--env", "production", "--image", f"{called}:0.9.0")
+    bench.make({FILE: f"image: {called}:1.0.0\n"})
+    for more, reason in ((", allow: '^1'", "not-allowed"), (", source-branch: main", "source-branch")):
+        configure(bench.repo, config(production="") + rule % more)
+        refused(bench, *wanted, code=6, reason=reason)
+    configure(bench.repo, config(production="") + rule % "")
+    assert told(bench, *wanted)["status"] == "promoted"  # by its order: the run wins
+
+
+@pytest.mark.parametrize(("listed", "called"), SPELLINGS.values(), ids=SPELLINGS.keys())
+def test_a_hold_counts_however_the_image_is_spelled(bench: Bench, listed: str, called: str) -> None:
+    shop = f"apps: {{shop: {{images: ['{listed}']}}}}\n"
+    held = {hold_of("production", "shop"): "reason: not yet\n"}
+    bench.make({".promoter.yaml": config(production="") + shop, FILE: f"image: {called}:1.0.0\n", **held})
+    wanted = ("bump", "--env", "production", "--image", f"{called}:1.1.0")
+    refused(bench, *wanted, code=6, reason="held", says="not yet")
+    refused(bench, *wanted, "--app", "else", code=6, reason="held")
+    told(bench, "unhold", "production", "--app", "shop")
+    assert told(bench, *wanted)["app"] == "shop"
+
+
+def test_a_marker_does_not_give_the_site_of_a_held_or_ruled_image_away(bench: Bench) -> None:
+    site = 'image: ghcr.io/acme/web:1.0.0 # {"$imagepolicy": "flux-system:web"}\n'
+    rules = config(production="allow-override: true")
+    bench.make({".promoter.yaml": rules, FILE: site, hold_of("production", "web"): "reason: not yet\n"})
+    marked = ("--marker", "flux-system:web")
+    other = ("bump", "--env", "production", "--image", "ghcr.io/else/other:2.0.0", *marked)
+    for more in ((), ("--app", "web"), ("--override", "now")):
+        refused(bench, *other, *more, code=6, reason="held", says="web is held")
+    told(bench, "unhold", "production", "--app", "web")
+    for rule, reason in (("allow: '^1'", "not-allowed"), ("source-branch: main", "source-branch")):
+        configure(bench.repo, rules + f"images: [{{match: 'ghcr.io/acme/*', {rule}}}]\n")
+        refused(bench, *other, code=6, reason=reason, says="ghcr.io/acme/web:2.0.0")
+    configure(bench.repo, rules)
+    assert told(bench, *other)["status"] == "promoted"
+    assert repos.read_file(bench.repo, FILE).startswith(b"image: ghcr.io/else/other:2.0.0 ")
+
+
+# Two apps list one image: in the same files, or each in files of its own.
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_hold_of_one_of_two_apps_of_an_image(bench: Bench, *, apart: bool) -> None:
+    listed = ", ".join(
+        f"{name}: {{images: [ghcr.io/acme/api]{f', paths: [{name}]' if apart else ''}}}"
+        for name in ("one", "two")
+    )
+    sites: dict[str, repos.Content] = {
+        f"envs/production/{name}/a.yaml": "image: ghcr.io/acme/api:1.0.0\n" for name in ("one", "two")
+    }
+    held = {hold_of("production", "two"): "reason: not yet\n"}
+    bench.make({".promoter.yaml": config(production="") + f"apps: {{{listed}}}\n", **sites, **held})
+    for app in ("two", "else"):
+        refused(bench, *bump("1.1.0"), "--app", app, code=6, reason="held", says="two is held")
+    if not apart:
+        refused(bench, *bump("1.1.0"), "--app", "one", code=6, reason="held", says="two is held")
+        return
+    assert told(bench, *bump("1.1.0"), "--app", "one")["status"] == "promoted"
+    moved = [path for path in sites if b"1.1.0" in repos.read_file(bench.repo, path)]
+    assert moved == ["envs/production/one/a.yaml"]
+
+
 def test_max_changes_counts_all_apps_of_a_run(bench: Bench) -> None:
     old, new = ({f"app-{n}": version for n in range(3)} for version in ("1.0.0", "1.1.0"))
     bench.make(files(config(staging="", production="max-changes: 2"), staging=new, production=old))
@@ -343,6 +434,23 @@ def test_an_override_is_kept_in_the_proposal(bench: Bench) -> None:
     # Who may not pass gates any more does not pass them by a proposal of before.
     configure(bench.repo, config(staging="", production=f"publish: pull-request, {FROZEN}"))
     assert [one["reason"] for one in told(bench, "sync")["gates"]] == ["frozen"]
+
+
+def test_a_rule_that_was_passed_holds_again_without_the_leave(bench: Bench) -> None:
+    """What a rule refuses, the override alone brought: a proposal of before does not keep it."""
+    rule = "images: [{match: 'ghcr.io/acme/*', allow: '^1\\.'}]\n"
+    make(bench, "publish: pull-request, allow-override: true", more=rule)
+    document = told(bench, *bump("2.0.0"), "--override", "agreed with sre")
+    assert (document["status"], api(bench, BRANCH)) == ("proposed", "2.0.0")
+    assert [one["operation"] for one in told(bench, "sync")["pull_requests"]] == ["unchanged"]
+    text = config(staging="", production="publish: pull-request") + rule
+    configure(bench.repo, text)
+    document = told(bench, "sync")
+    assert [one["operation"] for one in document["pull_requests"]] == ["closed"]
+    [left] = warned(document, "left-out")
+    assert "ghcr.io/acme/api:2.0.0 is left out" in left
+    assert BRANCH not in refs(bench.repo)
+    assert api(bench) == "1.0.0"
 
 
 # --- several environments of one commit --------------------------------------------------------

@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from promoter.config import Environment
+from promoter.git.repository import Snapshot
+from promoter.places import elsewhere
+from promoter.session import Caller
 from tests.acceptance.environments import (
     change,
     config,
@@ -22,7 +26,7 @@ from tests.acceptance.environments import (
     told,
 )
 from tests.support import manifests, repos
-from tests.support.gitserver import GitServer
+from tests.support.gitserver import Fault, GitServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -269,6 +273,97 @@ def test_two_files_that_point_at_each_other(apart: Two) -> None:
     )
     assert "repository" in document["error"]["next"]
     assert refs(apart.live) == before
+
+
+OVER_SSH = "git@live.example.com:acme/live.git"
+
+
+@pytest.mark.parametrize(
+    ("given", "main", "shown"),
+    [
+        ({"PROMOTER_SSH_KEY": "first"}, "git@git.example.com:acme/deploy.git", None),
+        ({"PROMOTER_SSH_KEY": "first"}, "https://git.example.com/acme/deploy.git", None),
+        ({"PROMOTER_SSH_KEY": "first"}, "git@live.example.com:acme/deploy.git", "first"),
+        (
+            {"PROMOTER_SSH_KEY": "first", "PROMOTER_SSH_KEY_PRODUCTION": "its own"},
+            "git@git.example.com:acme/deploy.git",
+            "its own",
+        ),
+    ],
+    ids=["another host", "another host by https", "the same host", "its own key"],
+)
+def test_the_key_is_for_the_host_of_the_first_repository(
+    given: dict[str, str], main: str, shown: str | None
+) -> None:
+    caller = Caller(main, {**given, "PROMOTER_REPOSITORY_PRODUCTION": OVER_SSH}, print)
+    environment = Environment("production", ("envs/production",), repository=OVER_SSH)
+    there = elsewhere(caller, caller, environment, Snapshot("main", "0" * 40))
+    assert there is not None
+    assert (there.address, there.environ.get("PROMOTER_SSH_KEY")) == (OVER_SSH, shown)
+
+
+# --- two environments of one other repository ----------------------------------------------------
+
+
+@pytest.mark.parametrize("verb", ["status", "diff", "history"])
+def test_what_lives_in_one_place_is_read_at_one_tip(apart: Two, verb: str) -> None:
+    """A push that changes both, between two reads of that place, is seen in both or in neither."""
+    apart.bench.make(
+        {
+            ".promoter.yaml": config(
+                staging=f"repository: {apart.url}", production=f"repository: {apart.url}, after: staging"
+            )
+        }
+    )
+    both = {file_of(name): manifests.kustomization({"api": "1.0.0"}) for name in ("staging", "production")}
+    start = repos.commit_files(apart.live, both, "Both")
+    after = {path: manifests.kustomization({"api": "2.0.0"}) for path in both}
+    apart.other.add_fault(Fault("delay", "info/refs?service=git-upload-pack"))
+    between = apart.other.add_fault(
+        Fault(
+            "delay",
+            "info/refs?service=git-upload-pack",
+            action=lambda: repos.commit_files(apart.live, after, "Between") and None,
+        )
+    )
+    command = ("diff", "staging", "production") if verb == "diff" else (verb,)
+    env = {**apart.env, "PROMOTER_REPOSITORY_STAGING": apart.url, "PROMOTER_TOKEN_STAGING": OTHER_TOKEN}
+    document = apart.told(*command, env=env)
+    assert (between.fired, repos.resolve(apart.live, "main") != start) == (1, True)
+    assert seen(verb, document) in ({"1.0.0"}, {"2.0.0"})
+
+
+def seen(verb: str, document: Any) -> set[str]:
+    """The tags that both environments are told to run."""
+    if verb == "status":
+        cells = document["board"]["rows"][0]["cells"]
+        return {cell["versions"][0]["tag"] for cell in cells}
+    if verb == "diff":
+        [one] = document["diff"]["images"]
+        return {version["tag"] for side in ("a", "b") for version in one[side]}
+    newest = {one["environment"]: one["images"][0]["after"] for one in document["history"][::-1]}
+    return {reference.rpartition(":")[2] for [reference] in newest.values()}
+
+
+# --- what is not to be had does not hide the rest --------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["denied", "unreachable", "not confirmed"])
+def test_holds_are_listed_beside_a_repository_that_cannot_be_read(apart: Two, how: str) -> None:
+    apart.told("hold", "staging", "--app", "api", "--reason", "slow")
+    apart.told("hold", "production", "--app", "api", "--reason", "not seen")
+    env = dict(apart.env)
+    if how == "denied":
+        env["PROMOTER_TOKEN_PRODUCTION"] = "canary-of-nobody"
+    elif how == "unreachable":
+        apart.other.close()
+    else:
+        del env["PROMOTER_REPOSITORY_PRODUCTION"]
+    document = apart.told("hold", env=env)
+    assert [(one["environment"], one["reason"]) for one in document["holds"]] == [("staging", "slow")]
+    [warning] = document["warnings"]
+    assert warning["message"].startswith("holds of production are not known: ")
+    assert "canary-of-nobody" not in str(document)
 
 
 def test_by_path(bench: Bench, tmp_path: Path) -> None:

@@ -275,6 +275,26 @@ def test_all_refused_is_refused(two: Bench) -> None:
     assert len(warned(document, "downgrade")) == 1  # the other one
 
 
+def test_the_reason_is_that_of_the_apps_that_decided(two: Bench) -> None:
+    """Not that of the first app, nor of one that is the same or left."""
+    repos.commit_files(
+        two.repo, {".promoter.yaml": config(staging="", production="publish: pull-request")}, "By proposal"
+    )
+    told(two, "bump", "--env", "production", *image("api", "1.2.0"))
+    document = told(two, *GO)
+    assert (document["status"], document["reason"]) == ("superseded", "newer-proposed")
+    change(two.repo, "staging", web="2.1.0", zoo="1.0.0")
+    change(two.repo, "production", zoo="1.1.0")
+    document = told(two, *GO)
+    assert (document["status"], document["reason"]) == ("proposed", "changed")
+    assert statuses(document) == {"api": "superseded", "web": "proposed", "zoo": "refused"}
+    assert warned(document, "downgrade") != []
+    # Nothing moves, and what is left is no reason: the others are the same.
+    change(two.repo, "staging", api="1.0.0", web="2.0.0")
+    document = told(two, *GO)
+    assert (document["status"], document["reason"]) == ("unchanged", "equal")
+
+
 def test_an_older_version_takes_the_option(two: Bench) -> None:
     change(two.repo, "production", api="1.2.0")
     error = refused(two, *GO, "--app", "api", code=6, reason="downgrade")["error"]
@@ -350,6 +370,27 @@ def test_the_build_is_carried_over(two: Bench) -> None:
     # A late job of an older build knows its place in production, too.
     late = told(two, "bump", "--env", "production", *image("api", "old-tag"), "--order", "ci#11")
     assert (late["status"], late["reason"]) == ("superseded", "older-build")
+
+
+def test_the_build_of_another_image_is_not_carried_over(two: Bench) -> None:
+    """A squash that holds a run's trailers changed another image besides."""
+    squash = "\n".join(
+        [
+            "Update web and api (#7)\n",
+            "Promoter-Id: 0123456789abcdef",
+            "Promoter-Environment: staging",
+            "Promoter-App: web",
+            "Promoter-Image: ghcr.io/acme/web:2.1.0",
+            f"Promoter-Source: {'1a2b3c4d' * 5}",
+            "Promoter-Order: ci#12",
+        ]
+    )
+    change(two.repo, "staging", squash, api="1.2.0", web="2.1.0")
+    told(two, *GO)
+    landed = {one.trailers["Promoter-App"][0]: one.trailers for one in repos.log(two.repo)[:2]}
+    assert landed["web"]["Promoter-Source"] == ["1a2b3c4d" * 5]
+    assert landed["web"]["Promoter-Order"] == ["ci#12"]
+    assert not landed["api"].keys() & {"Promoter-Source", "Promoter-Order"}
 
 
 def test_a_dry_run_shows_and_leaves_it(two: Bench) -> None:

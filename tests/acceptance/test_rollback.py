@@ -205,6 +205,81 @@ def test_an_app_of_several_images(bench: Bench) -> None:
         bump(bench, "6.0.0", "--app", "else", code=6, app=name)
 
 
+SHOP = "apps: {shop: {images: [ghcr.io/acme/shop, ghcr.io/acme/shop-*]}}\n"
+TO_SHOP = ("rollback", "production", "--app", "shop")
+
+
+def test_an_image_that_came_or_went_is_no_step(bench: Bench) -> None:
+    """Neither when it is the first landing that is met, nor between two steps."""
+    before: list[dict[str, str]] = [
+        {"shop": "1.0.0", "shop-side": "7"},
+        {"shop": "1.1.0", "shop-side": "7"},
+        {"shop": "1.1.0"},
+        {"shop": "1.2.0"},
+        {"shop": "1.2.0", "shop-side": "7"},
+    ]
+    bench.make(files(CONFIG + SHOP, production=before[0]))
+    for tags_then in before[1:]:
+        repos.commit_files(bench.repo, files(CONFIG + SHOP, production=tags_then), "By hand")
+    for steps, tag in (("1", "1.1.0"), ("2", "1.0.0")):
+        document = told(bench, *TO_SHOP, "--steps", steps, "--dry-run")
+        assert [one["after"] for one in document["changes"]] == [f"ghcr.io/acme/shop:{tag}"]
+    refused(bench, *TO_SHOP, "--steps", "3", code=4, reason="nothing-before")
+
+
+def test_what_is_gone_may_have_run_in_several_versions(bench: Bench) -> None:
+    """Only what still runs goes back, so only there it matters."""
+    canary = "image: ghcr.io/acme/shop-old:2\n"
+    bench.make(
+        files(CONFIG + SHOP, production={"shop": "1.0.0", "shop-old": "1"})
+        | {"envs/production/canary.yaml": canary}
+    )
+    later = files(CONFIG + SHOP, production={"shop": "1.1.0"})
+    repos.commit_files(bench.repo, {**later, "envs/production/canary.yaml": None}, "Without the old one")
+    told(bench, *TO_SHOP)
+    assert tags(bench.repo, "production") == {"shop": "1.0.0"}
+
+
+def test_the_build_that_comes_back_is_told_where_all_images_agree(bench: Bench) -> None:
+    """One commit tells of one build: never of another image's, nor of one of two."""
+    start = {"shop": "1.0.0", "shop-side": "1.0.0"}
+    bench.make(files(CONFIG + SHOP, production=start))
+    one, both = "1a2b3c4d" * 5, "5e6f7a8b" * 5
+
+    def came_back() -> str | None:
+        told(bench, *TO_SHOP)
+        told(bench, "unhold", "production", "--app", "shop")
+        trailers = repos.log(bench.repo)[1].trailers
+        assert len(trailers["Promoter-From"]) == 1
+        return trailers.get("Promoter-Source", [None])[0]
+
+    bump(bench, "1.1.0", "--source", one, app="shop")
+    change(bench.repo, "production", **{"shop-side": "1.1.0"})
+    assert came_back() is None  # shop-side alone, which that build was not of
+    assert tags(bench.repo, "production") == {"shop": "1.1.0", "shop-side": "1.0.0"}
+    bump(bench, "1.3.0", *image("shop-side", "1.3.0"), "--source", both, app="shop")
+    change(bench.repo, "production", **{"shop": "1.4.0", "shop-side": "1.4.0"})
+    assert came_back() == both
+    assert tags(bench.repo, "production") == {"shop": "1.3.0", "shop-side": "1.3.0"}
+    bump(bench, "1.5.0", "--source", one, app="shop")
+    change(bench.repo, "production", **{"shop": "1.6.0", "shop-side": "1.6.0"})
+    assert came_back() is None  # of the two only shop was of that build
+    assert tags(bench.repo, "production") == {"shop": "1.5.0", "shop-side": "1.3.0"}
+
+
+def test_from_a_canary_forward_is_no_way_back(bench: Bench) -> None:
+    """Newer than both is newer; between the two it goes back from one of them."""
+    canary = "envs/production/canary.yaml"
+    bench.make(files(CONFIG, production={"api": "1.3.0"}))
+    change(bench.repo, "production", api="1.1.0")
+    repos.commit_files(bench.repo, {canary: "image: ghcr.io/acme/api:1.2.0\n"}, "Canary")
+    error = refused(bench, *BACK, "--steps", "2", code=6, reason="not-older", says="1.1.0, 1.2.0")["error"]
+    assert "--again" in error["next"]
+    assert told(bench, *BACK, "--steps", "2", "--again", "--dry-run")["status"] == "planned"
+    told(bench, *BACK)
+    assert (api(bench), repos.read_file(bench.repo, canary)) == ("1.1.0", b"image: ghcr.io/acme/api:1.1.0\n")
+
+
 def test_an_end_and_a_dry_run(ran: Bench) -> None:
     before = refs(ran.repo)
     assert told(ran, *BACK, "--dry-run")["status"] == "planned"

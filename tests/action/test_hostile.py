@@ -1,13 +1,16 @@
 """Inputs that try to be more than data."""
 
 import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import yaml
 
 from tests.action.conftest import IMAGE, GitHub, kustomization
 from tests.action.test_act import failing
-from tests.support.act import ROOT, ActRun
+from tests.support.act import ROOT, ActRun, path_without_uv, wheels
 
 SHELL = "-x\"'$(touch pwned)`touch pwned`;touch pwned&&touch pwned|touch pwned #é\u202e\\"
 COMMANDS = (
@@ -82,3 +85,41 @@ def test_all_inputs_at_once_are_data(github: GitHub) -> None:
     run = github.run(*steps, env=PAYLOADS)
     assert_data(run, github)
     assert all(left["outcome"] == "failure" for step, left in run.steps.items() if not step.isdigit())
+
+
+def test_modules_of_the_workspace_are_not_run(tmp_path: Path) -> None:
+    """A step's working directory is the workspace: what a pull request put there is no part of Python."""
+    workspace, sprung = tmp_path / "workspace", tmp_path / "sprung"
+    workspace.mkdir()
+    for module in ("hashlib", "pip", "platform", "sitecustomize", "venv"):
+        (workspace / f"{module}.py").write_text(f"open({str(sprung)!r}, 'w').close()\n")
+    trap = [sys.executable, "-c", "import hashlib"]
+    subprocess.run(trap, cwd=workspace, check=True, timeout=60)
+    assert sprung.exists()  # it is one
+    sprung.unlink()
+    env = {
+        "PATH": path_without_uv(tmp_path),
+        "GITHUB_ACTION_PATH": str(ROOT),
+        "GITHUB_OUTPUT": str(tmp_path / "output"),
+        "RUNNER_TEMP": str(tmp_path),
+        "RUNNER_OS": "Linux",
+        "VERSION": "",
+        "PIP_NO_INDEX": "1",
+        "PIP_FIND_LINKS": str(wheels()),
+    }
+    for script in ("plan.sh", "install.sh"):
+        done = subprocess.run(
+            ["bash", str(ROOT / ".github" / "actions" / script)],  # noqa: S607 - the runner's own, too
+            cwd=workspace,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert not sprung.exists(), script
+        told = dict(line.split("=", 1) for line in (tmp_path / "output").read_text().splitlines())
+        env |= {"PYTHON": told["python"], "FOLDER": told["folder"]}
+    assert (Path(env["FOLDER"]) / ".complete").exists()

@@ -4,6 +4,10 @@ gitlab-ci-local does not look at `regex`, which on GitLab refuses some of these 
 shown to stand alone.
 """
 
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import yaml
@@ -75,3 +79,39 @@ def test_hostile_inputs_run_nothing_leak_nothing_and_end_with_their_exit_codes(t
     for secret in (TOKEN, JOB_TOKEN):
         assert secret not in run.log
         assert not [text for text in left if secret in text]
+
+
+MODULES = ("ensurepip", "os", "pip", "re", "sitecustomize", "sys", "venv")
+
+
+def test_modules_of_the_checkout_are_not_run(tmp_path: Path) -> None:
+    """With `git-strategy` a job begins in the checkout: neither is installing nor filling in done by it."""
+    programs, sprung = tmp_path / "programs", tmp_path / "sprung"
+    programs.mkdir()
+    for name in ("node", "rsync", "git", "promoter"):
+        found = shutil.which(name, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+        assert found is not None, name
+        (programs / name).symlink_to(found)
+    (programs / "python3").symlink_to(sys.executable)
+    trap = f"open({str(sprung)!r}, 'a').write(__name__ + ' ')\n"
+    files = {f"{module}.py": trap for module in MODULES}
+    with gitlab_stage(tmp_path) as stage:
+        repos.commit_files(stage.git, FILES, "Environments")
+        inputs = {"manifest-repo": stage.url, **GOOD, "bump": True, "git-strategy": "fetch"}
+        included = [
+            {"local": TEMPLATE, "inputs": {**inputs, "job-prefix": "there"}},
+            {"local": TEMPLATE, "inputs": {**inputs, "job-prefix": "absent", "package": "absent"}},
+        ]
+        pipeline = yaml.safe_dump({"include": included})
+        project = GitLabProject.make(tmp_path / "api", {".gitlab-ci.yml": pipeline, **files})
+        subprocess.run([sys.executable, "-c", "import re"], cwd=project.folder, check=False, timeout=60)
+        assert sprung.read_text() == "re "  # it is one
+        sprung.unlink()
+        run = project.run(
+            variables={"PROMOTER_TOKEN": TOKEN},
+            path=(programs,),
+            environ={"PATH": f"{programs}:/usr/bin:/bin", "PIP_NO_INDEX": "1"},
+        )
+        assert run.exit_codes == {"there-bump": 0, "absent-bump": 9}, run.log
+        assert "No matching distribution found for absent" in run.log
+    assert not sprung.exists(), sprung.read_text()

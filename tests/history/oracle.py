@@ -190,3 +190,62 @@ def states(line: list[Point], app: str) -> list[tuple[str, State]]:
         if (state or found) and (not found or found[-1][1] != state):
             found.append((point.commit, state))
     return found[::-1]
+
+
+@dataclass(frozen=True)
+class Back:
+    """Where a rollback leads, or why to nowhere; `moves` are (reference, new reference) of every site.
+
+    `commit` brought the state that is gone back to.
+    """
+
+    reason: str = ""
+    commit: str = ""
+    moves: frozenset[tuple[str, str]] = frozenset()
+
+
+def rollback(line: list[Point], app: str, steps: int, *, gone_back_to: str = "", again: bool = False) -> Back:
+    """What ran so many steps before, for the images that still run; newer versions only with `again`.
+
+    `gone_back_to` brought the state that the last rollback led to: what runs now is that one again.
+    """
+    now = {image: versions for (own, image), versions in line[0].held.items() if own == app}
+    if not now:
+        return Back("image-not-found")
+    past = states(line, app)
+    begin = [commit for commit, _ in past].index(gone_back_to or past[0][0])
+    seen = dict(now)
+    for commit, state in past[begin + 1 :]:
+        # An image that came or went makes no step, nor does the same version once more.
+        then = {image: state[image] for image in now if image in state}
+        steps -= any(versions != seen[image] for image, versions in then.items())
+        seen |= then
+        if steps == 0:
+            return _back(commit, now, state, again=again)
+    return Back("nothing-before")
+
+
+def _back(commit: str, now: State, state: State, *, again: bool) -> Back:
+    there = {image: state[image] for image in now if image in state}
+    if any(len(versions) > 1 for versions in there.values()):
+        return Back("ambiguous-image", commit)
+    moves = set()
+    for image, [(tag, digest)] in there.items():
+        if not again and all(_numbers(tag) > _numbers(one) for one, _ in now[image]):
+            return Back("not-older", commit)
+        for old_tag, old_digest in now[image]:
+            new_digest = None  # where none stands none is written
+            if old_digest:
+                if not digest and tag != old_tag:
+                    return Back("digest", commit)  # a site that pins takes no bare tag
+                new_digest = digest or old_digest
+            moves.add((_written(image, old_tag, old_digest), _written(image, tag, new_digest)))
+    return Back("", commit, frozenset(move for move in moves if move[0] != move[1]))
+
+
+def _numbers(tag: str | None) -> list[int]:
+    return [int(part) for part in (tag or "").split(".")]
+
+
+def _written(image: str, tag: str | None, digest: str | None) -> str:
+    return f"{image}:{tag}" + (f"@{digest}" if digest else "")

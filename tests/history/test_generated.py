@@ -2,9 +2,12 @@
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -18,7 +21,8 @@ from promoter.git.repository import Repository, Snapshot
 from promoter.inventory import running
 from promoter.past.standing import since, soaked, states
 from tests.history import generator, oracle
-from tests.support.cli import REPOSITORY, run_promoter
+from tests.support import repos
+from tests.support.cli import REPOSITORY, Result, run_promoter
 from tests.support.gitserver import GitServer
 
 COMMITS = 2000
@@ -29,6 +33,7 @@ SCHEMA = json.loads((REPOSITORY / "schemas" / "outcome.schema.json").read_text()
 class Past:
     """The repository behind a server, and every commit of it as the oracle reads them."""
 
+    repo: Path
     url: str
     lines: dict[str, list[oracle.Point]]
 
@@ -40,7 +45,7 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Past]:
     lines = {name: oracle.line_of(repo, name) for name in generator.ENVIRONMENTS}
     assert {len(line) for line in lines.values()} == {COMMITS}
     with GitServer(root) as server:
-        yield Past(f"{server.url}/deploy.git", lines)
+        yield Past(repo, f"{server.url}/deploy.git", lines)
 
 
 @dataclass
@@ -179,3 +184,84 @@ def _soaked(line: list[oracle.Point], image: str, soak: float, now: float) -> se
             if left - point.seconds >= soak:
                 stood.setdefault(start, set()).add(version)
     return stood[min(stood)] if stood else set()
+
+
+# --- the verb that goes back -------------------------------------------------------------------
+
+EXITS = {"image-not-found": 4, "nothing-before": 4, "ambiguous-image": 4, "digest": 6, "not-older": 6}
+# So many commits before the newest one some apps have next to no past, and some sites pin a digest.
+EARLY = 1934
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A rollback of one app by two steps, so many commits before the newest one."""
+
+    environment: str
+    app: str
+    ago: int = 0
+    again: bool = False
+
+
+@pytest.fixture(scope="module")
+def copy(past: Past, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same repository, to be written to, with a branch that ends early."""
+    repo = Path(shutil.copytree(past.repo, tmp_path_factory.mktemp("copy") / "deploy.git"))
+    repos.git(repo, "branch", f"ago-{EARLY}", past.lines["staging"][EARLY].commit)
+    return repo
+
+
+def _told(repo: Path, asks: list[Ask], *more: str) -> dict[Ask, Any]:
+    """The outcome of each, two at a time."""
+
+    def run(ask: Ask) -> Result:
+        base = ("--base", f"ago-{ask.ago}") if ask.ago else ()
+        again = ("--again",) if ask.again else ()
+        where = ("--manifest-repo", str(repo), *base, "--output", "json")
+        wanted = (ask.environment, "--app", ask.app, "--steps", "2", *again)
+        return run_promoter("rollback", *wanted, *where, *more, timeout=120)
+
+    with ThreadPoolExecutor(2) as pool:
+        results = dict(zip(asks, pool.map(run, asks), strict=True))
+    for ask, result in results.items():
+        assert result.document is not None, (ask, result)
+        assert result.code == EXITS.get(result.document["reason"], 0), (ask, result)
+    return {ask: result.document for ask, result in results.items()}
+
+
+def _answer(document: Any, status: str) -> tuple[str, frozenset[tuple[str, str]]]:
+    """Why not, else empty, and what moves."""
+    moves = {(one["before"], one["after"]) for one in document["changes"] if one["status"] == status}
+    return document["reason"] if document["error"] else "", frozenset(moves)
+
+
+def test_rollback_leads_two_steps_back(past: Past, copy: Path) -> None:
+    expected = {}
+    for environment, line in past.lines.items():
+        for app in sorted({app for point in line for app, _ in point.held}):
+            expected[Ask(environment, app)] = oracle.rollback(line, app, 2)
+        for app in sorted({app for app, _ in line[EARLY].held}):
+            expected[Ask(environment, app, EARLY)] = oracle.rollback(line[EARLY:], app, 2)
+    assert {one.reason for one in expected.values()} == {"", *EXITS}
+    told = _told(copy, [*expected], "--dry-run")
+    for ask, one in expected.items():
+        assert _answer(told[ask], "planned") == (one.reason, one.moves), ask
+        assert one.reason != "not-older" or "--again" in told[ask]["error"]["next"]
+
+
+def test_rollback_lands_and_goes_on_from_there(past: Past, copy: Path) -> None:
+    """Also forward, with --again; and a second one leads two steps further than where the first one led."""
+    line = past.lines["staging"]
+    apps = sorted({app for app, _ in line[0].held})
+    assert "not-older" in {oracle.rollback(line, app, 2).reason for app in apps}
+    all_first = {Ask("staging", app, again=True): oracle.rollback(line, app, 2, again=True) for app in apps}
+    first = {ask: one for ask, one in all_first.items() if not one.reason}
+    told = _told(copy, [*first])
+    for ask, one in first.items():
+        assert _answer(told[ask], "promoted") == ("", one.moves), ask
+    line = oracle.line_of(copy, "staging")
+    assert len(line) == COMMITS + len([one for one in first.values() if one.moves])
+    told = _told(copy, [*first], "--dry-run")
+    for ask, one in first.items():
+        then = oracle.rollback(line, ask.app, 2, gone_back_to=one.commit, again=True)
+        assert _answer(told[ask], "planned") == (then.reason, then.moves), ask

@@ -194,6 +194,20 @@ def test_environments_stand_in_the_order_of_the_branch_not_of_clocks(deploy: Dep
     ]
 
 
+def test_a_clock_that_stepped_back_does_not_end_the_search(deploy: Deploy) -> None:
+    """A server that walks by date, and meets a branch of long ago first, does not see beyond such a one."""
+    landed = [deploy.set("1.0.0", "Start", 99), deploy.set("1.1.0", "Change", 98)]
+    repos.make_history(deploy.repo, 100, "first.txt")
+    repos.git(deploy.repo, "branch", "stale")
+    repos.make_history(deploy.repo, 60, "second.txt")
+    deploy.commit("Of a clock that is wrong", 1000, {"README.md": "x\n"})
+    repos.commit_files(deploy.repo, {"README.md": "y\n"}, "Of another clock", date=f"@{NOW} +0000")
+    repos.make_history(deploy.repo, 10, "third.txt")
+    document = history(deploy.repo, "staging").document
+    assert [one["commit"] for one in document["history"]] == landed[::-1]
+    assert document["unknown_before"] == []
+
+
 def test_limit_app_and_since(deploy: Deploy) -> None:
     for number, days in enumerate((40, 30, 20, 10)):
         deploy.set(f"1.{number}.0", f"api {number}", days)
@@ -322,6 +336,8 @@ def test_what_was_asked_for_needs_no_older_history(long: str) -> None:
         (("staging", "--app", "apo"), 4, "'apo'"),
         (("--since", "yesterday"), 2, "'yesterday' is no time"),
         (("--since", "2026-01-01T10:00:00"), 2, "has no time zone"),
+        (("--since", "0001-01-01T00:00:00+14:00"), 2, "no time that UTC has a year for"),
+        (("--since", "0001-01-01T00:00:00+14:00", "--metrics"), 2, "no time that UTC has a year for"),
         (("--limit", "0"), 2, "--limit"),
     ],
 )

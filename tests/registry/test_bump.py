@@ -152,6 +152,20 @@ def test_platforms_that_the_configuration_wants(promotion: Promotion) -> None:
     assert promotion.bump(*wanted, "--require-image").document["status"] == "promoted"
 
 
+def test_platforms_count_however_the_host_is_spelled(promotion: Promotion) -> None:
+    port = promotion.registry.host.rpartition(":")[2]
+    names = [f"{host}:{port}/{promotion.repository}" for host in ("localhost", "LOCALHOST")]
+    promotion.environ = docker_config(promotion.bench.root / "docker", auths(f"localhost:{port}"))
+    promotion.registry.push_index(promotion.repository, "1.1.0", platforms=["linux/amd64"])
+    for match, image in (names, names[::-1]):
+        promotion.image = image
+        promotion.make(f"images: [{{match: '{match}', platforms: [linux/arm64]}}]\n")
+        wanted = ("--image", f"{image}:1.1.0", "--require-image")
+        promotion.refused(*wanted, code=4, reason="platform-missing")
+    promotion.make(f"images: [{{match: '{match}', platforms: [linux/amd64]}}]\n")
+    assert promotion.bump(*wanted).document["status"] == "promoted"
+
+
 def test_a_digest_that_is_another_one(promotion: Promotion) -> None:
     """Of one platform, say, where the tag names an index."""
     digest = promotion.registry.push_index(promotion.repository, "1.1.0")
