@@ -181,7 +181,7 @@ def coming(plan: Plan, rules: Rules, wanted: Iterable[Wanted]) -> tuple[Coming, 
     return tuple(
         Coming(by_image[decision.wish.image], frozenset(_apps(decision, plan.intent.app, rules)))
         for decision in plan.decisions
-        if decision.fate == "move" and decision.wish.image in by_image
+        if decision.fate == "move"
     )
 
 

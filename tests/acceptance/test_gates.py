@@ -286,6 +286,7 @@ SPELLINGS = {
     "Docker Hub by its other name": ("acme/api", "index.docker.io/acme/api"),
     "Docker Hub left out": ("index.docker.io/acme/*", "acme/api"),
     "an official image": ("nginx", "docker.io/library/nginx"),
+    "an IPv6 host": ("[::1]:5000/acme/api", "[::1]:5000/acme/api"),
 }
 FILE = "envs/production/a.yaml"
 
@@ -294,7 +295,7 @@ FILE = "envs/production/a.yaml"
 def test_a_rule_counts_however_the_image_is_spelled(bench: Bench, listed: str, called: str) -> None:
     rule = f"images: [{{match: '{listed}', order: none%s}}]\n"
     wanted = ("bump", "--env", "production", "--image", f"{called}:0.9.0")
-    bench.make({FILE: f"image: {called}:1.0.0\n"})
+    bench.make({FILE: f'image: "{called}:1.0.0"\n'})
     for more, reason in ((", allow: '^1'", "not-allowed"), (", source-branch: main", "source-branch")):
         configure(bench.repo, config(production="") + rule % more)
         refused(bench, *wanted, code=6, reason=reason)
@@ -306,7 +307,7 @@ def test_a_rule_counts_however_the_image_is_spelled(bench: Bench, listed: str, c
 def test_a_hold_counts_however_the_image_is_spelled(bench: Bench, listed: str, called: str) -> None:
     shop = f"apps: {{shop: {{images: ['{listed}']}}}}\n"
     held = {hold_of("production", "shop"): "reason: not yet\n"}
-    bench.make({".promoter.yaml": config(production="") + shop, FILE: f"image: {called}:1.0.0\n", **held})
+    bench.make({".promoter.yaml": config(production="") + shop, FILE: f'image: "{called}:1.0.0"\n', **held})
     wanted = ("bump", "--env", "production", "--image", f"{called}:1.1.0")
     refused(bench, *wanted, code=6, reason="held", says="not yet")
     refused(bench, *wanted, "--app", "else", code=6, reason="held")

@@ -318,14 +318,13 @@ def test_what_lives_in_one_place_is_read_at_one_tip(apart: Two, verb: str) -> No
     both = {file_of(name): manifests.kustomization({"api": "1.0.0"}) for name in ("staging", "production")}
     start = repos.commit_files(apart.live, both, "Both")
     after = {path: manifests.kustomization({"api": "2.0.0"}) for path in both}
-    apart.other.add_fault(Fault("delay", "info/refs?service=git-upload-pack"))
-    between = apart.other.add_fault(
-        Fault(
-            "delay",
-            "info/refs?service=git-upload-pack",
-            action=lambda: repos.commit_files(apart.live, after, "Between") and None,
-        )
-    )
+
+    def push() -> None:
+        repos.commit_files(apart.live, after, "Between")
+
+    read = "info/refs?service=git-upload-pack"
+    apart.other.add_fault(Fault("delay", read))
+    between = apart.other.add_fault(Fault("delay", read, action=push))
     command = ("diff", "staging", "production") if verb == "diff" else (verb,)
     env = {**apart.env, "PROMOTER_REPOSITORY_STAGING": apart.url, "PROMOTER_TOKEN_STAGING": OTHER_TOKEN}
     document = apart.told(*command, env=env)
