@@ -20,7 +20,7 @@ from promoter.proposal.merging import merge
 from promoter.publish.describe import describe
 from promoter.publish.draft import Draft, append, rebuild
 from promoter.publish.existing import look, was_closed_by_a_person
-from promoter.publish.settle import settle
+from promoter.publish.settle import settle, turn_gate
 from promoter.validate.verdict import blocking
 
 if TYPE_CHECKING:
@@ -269,6 +269,8 @@ def _publish_text(
         if pull_request is None:
             return None
     elif found.marker is not None and not description.tells_the_same_as(found.marker):
+        if not head.pushed:
+            draft = replace(draft, notices=(*draft.notices, *turn_gate(table, head.commit)))
         table.forge.update(pull_request, description.title, description.body)
         operation = "updated"
     if operation != "unchanged" and not _is_still(table, found.name, head.commit):

@@ -43,9 +43,7 @@ def settle(
     _label_and_ask(table, pull_request, notices)
     if pushed and condition.approvers:
         _tried(notices, "asking for review again", lambda: _ask_again(forge, pull_request, condition))
-    # Where nothing but a hold can close it, a head that is new has no status that would have to turn.
-    waits_for_one = forge.keeps_text and (is_gated(table.desk.rules.config) or not pushed)
-    if table.gates or waits_for_one:
+    if table.gates or (forge.keeps_text and is_gated(table.desk.rules.config)):
         _tried(notices, "the gate's status", lambda: _show_gate(table, pull_request.head))
     if settings.auto_merge is None or pull_request.draft:
         return notices, False
@@ -80,6 +78,18 @@ def _ask_again(forge: Forge, pull_request: PullRequest, condition: Condition) ->
     forge.request_reviews(pull_request, condition.approvers, ())
     people = ", ".join(f"@{name}" for name in condition.approvers)
     forge.comment(pull_request, f"The head has changed since the approval by {people}: please look again.")
+
+
+def turn_gate(table: Table, head: str) -> list[Notice]:
+    """Turn the status of a head whose text is about to change: the hold that closed it may have ended.
+
+    Where gates close by themselves `settle` looks at each head; a hold is not worth that, as the text
+    tells of it. So this comes before the text: what a kill leaves undone, the next run sees there.
+    """
+    notices: list[Notice] = []
+    if table.forge.keeps_text and not table.gates and not is_gated(table.desk.rules.config):
+        _tried(notices, "the gate's status", lambda: _show_gate(table, head))
+    return notices
 
 
 def _show_gate(table: Table, head: str) -> None:
