@@ -114,6 +114,13 @@ _NEEDS_HISTORY = Verdict(
 )
 
 
+def is_same(one: TagDigest, other: TagDigest) -> bool:
+    """Whether both are one version, as far as they say: the digest decides where both have one."""
+    if one[1] and other[1]:
+        return one[1] == other[1]
+    return one == other or (one[0] is not None and one[0] == other[0])
+
+
 def judge(
     current: TagDigest,
     wanted: TagDigest,

@@ -6,12 +6,14 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from promoter.decide import is_same
 from promoter.gates import Arrival, frozen, held, not_arrived
 from promoter.hands import view
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from promoter.coming import Coming
     from promoter.forges.port import CheckState
     from promoter.gates import Gate
     from promoter.git.repository import Snapshot
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from promoter.holds import Hold
     from promoter.image import ImageReference
     from promoter.past.standing import Since
-    from promoter.plan import Coming
     from promoter.proposal.wanted import Wanted
     from promoter.rules import Rules
 
@@ -76,7 +77,10 @@ def arrivals(
     images = list(dict.fromkeys(one.image for one in coming))
     standing = running(source.repository, source.snapshot, source.config, source.environment)
     runs = {image: tuple(one.image for one in standing if one.image.same_image(image)) for image in images}
-    there = {image: next((one for one in runs[image] if same_build(one, image)), None) for image in images}
+    there = {
+        image: next((one for one in runs[image] if is_same(one.version, image.version)), None)
+        for image in images
+    }
     present = [one for one in there.values() if one is not None]
     sinces: dict[ImageReference, Since] = {}
     if present and (environment.soak or environment.require_checks):
@@ -95,7 +99,7 @@ def arrivals(
         )
         for image in gone:
             one = found.get(image.key)
-            if one is not None and same_build(one, image):
+            if one is not None and is_same(one.version, image.version):
                 there[image], sinces[one] = one, Since(now - environment.soak, None, exact=False)
     return {image: _arrival(source, rules, image, runs[image], there[image], sinces) for image in images}
 
@@ -118,10 +122,3 @@ def _arrival(
     checks: Mapping[str, CheckState] = source.hands.forge(source.config).statuses(commit)
     when = since.when if since is not None else None
     return Arrival(image, runs, there=True, since=when, commit=commit, checks=checks)
-
-
-def same_build(one: ImageReference, other: ImageReference) -> bool:
-    """Whether two references of an image mean one build: by digest where both have one, else by tag."""
-    if one.digest and other.digest:
-        return one.digest == other.digest
-    return one.tag is not None and one.tag == other.tag

@@ -99,6 +99,11 @@ class ImageReference:
         """
         return _normalize(self.name)
 
+    @property
+    def version(self) -> tuple[str | None, str | None]:
+        """Tag and digest."""
+        return self.tag, self.digest
+
     def is_meant_by(self, pattern: str) -> bool:
         """Whether a name or glob of the configuration means this image, however either is spelled."""
         registry, repository = self.key

@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from promoter.coming import coming
 from promoter.discover import Cache
 from promoter.errors import RefusedError
 from promoter.hands import settle
 from promoter.message import OWN_TRAILERS, new_id
 from promoter.outcome import Failed, Outcome
-from promoter.plan import changes_of, coming, plan_bump, wanted_of
+from promoter.plan import changes_of, plan_bump, wanted_of
 from promoter.proposal.wanted import options_of
 from promoter.publish.push import Publisher
 from promoter.rules import rules_of

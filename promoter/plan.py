@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from promoter import edit, gates, moves
+from promoter.coming import apps_of, named
 from promoter.discover import Cache, Found, Scope, discover
 from promoter.errors import NotFoundError, UsageError
 from promoter.git.history import file_histories
 from promoter.git.repository import REGULAR, Entry
-from promoter.intent import Intent, app_of, intent_of, owners_of, owns
+from promoter.intent import Intent, app_of, intent_of, owns
 from promoter.outcome import Change, Notice
 from promoter.past.sites import site_history
 from promoter.proposal.wanted import Wanted, options_of
@@ -20,7 +21,7 @@ from promoter.sites.model import UnreadableFileError, read_manifest
 from promoter.yamltext import EditError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from promoter.config import Config
     from promoter.decide import SiteHistory, TagDigest
@@ -126,7 +127,7 @@ def plan_bump(
     wishes = [_wish(options, scope, intent, image) for image in intent.images]
     decisions, notices = _decide(options, wishes, where.paths, found, repository, snapshot, spare)
     refused = any(decision.error is not None for decision in decisions)
-    moving = [image for one in decisions for image in _named(one)]
+    moving = [image for one in decisions for image in named(one)]
     if moving and not (refused or (options.override and where.allow_override)):
         count = _moves(decisions)
         gates.raise_if_ruled_out(rules, moving, intent.origin, count, rollback=options.policy.rollback)
@@ -162,48 +163,9 @@ def _records(
         if any((one.app, one.reason, one.until) == (hold.app, hold.reason, hold.until) for one in standing):
             return {}  # running again is safe
         return {holds.path_of(intent.environment, intent.app): holds.render(hold)}
-    apps = {app for decision in decisions for app in _apps(decision, intent.app, rules)}
+    apps = {app for decision in decisions for app in apps_of(decision, intent.app, rules)}
     paths = sorted(f"{holds.ROOT}/{intent.environment}/{app}" for app in apps)
     return {entry.path: None for entry in repository.entries(snapshot, paths) if entry.path in paths}
-
-
-@dataclass(frozen=True)
-class Coming:
-    """An image that moves, as gates are asked of it; ``apps`` are those whose holds bear on it."""
-
-    wanted: Wanted
-    apps: frozenset[str]
-
-
-def coming(plan: Plan, rules: Rules, wanted: Iterable[Wanted]) -> tuple[Coming, ...]:
-    """The images of a run that move to some site: what stays as it is passes no gate."""
-    by_image = {one.image: one for one in wanted}
-    return tuple(
-        Coming(by_image[decision.wish.image], frozenset(_apps(decision, plan.intent.app, rules)))
-        for decision in plan.decisions
-        if decision.fate == "move"
-    )
-
-
-def _apps(decision: Decision, app: str, rules: Rules) -> set[str]:
-    """The apps whose holds bear on an image: its run's, and all that it belongs to where it moves.
-
-    A run is named after its first image's app, or as its caller likes; a marker may give a site
-    of another image.
-    """
-    choices = [one for one in decision.choices if one.status == "move"] or decision.choices
-    files = [one.site.file for one in choices]
-    names = [decision.wish.image, *(one.site.reference for one in choices)]
-    return {app}.union(*(owners_of(name, files, rules.config, rules.environment) for name in names))
-
-
-def _named(decision: Decision) -> Iterator[ImageReference]:
-    """The image that moves, and by their names the images whose sites a marker gives to it."""
-    image = decision.wish.image
-    if decision.fate == "move":
-        yield image
-        sites = (one.site.reference for one in decision.choices if one.status == "move")
-        yield from {replace(image, name=site.name) for site in sites if not site.same_image(image)}
 
 
 def wanted_of(plan: Plan, options: BumpOptions, promoter_id: str) -> tuple[Wanted, ...]:

@@ -8,14 +8,11 @@ from typing import TYPE_CHECKING
 
 from promoter.errors import ConfigError, InterruptedRunError, PromoterError
 from promoter.gatekeeper import closed_gates
-from promoter.git.branch import read_branch, trailers_of
 from promoter.hands import settle
 from promoter.outcome import Failed, Notice, Outcome
-from promoter.proposal import marker as markers
-from promoter.proposal.branch_name import ALL
 from promoter.publish.converge import Converged, Table, converge, is_ready_but_behind
 from promoter.publish.draft import Desk
-from promoter.publish.existing import Known
+from promoter.publish.listing import Promotion, open_promotions
 from promoter.publish.push import Publisher
 from promoter.rules import Rules, config_of
 
@@ -30,16 +27,7 @@ if TYPE_CHECKING:
     from promoter.image import ImageReference
     from promoter.options import BumpOptions
     from promoter.outcome import RunStatus
-
-
-@dataclass(frozen=True)
-class Promotion:
-    """An open one: its branch, environment and key. ``known`` is what a listing told of it."""
-
-    name: str
-    environment: str
-    key: str
-    known: Known | None
+    from promoter.publish.existing import Known
 
 
 @dataclass
@@ -108,34 +96,12 @@ def _run(template: BumpOptions, hands: Hands, snapshot: Snapshot, names: Contain
 def _open(run: _Run, config: Config) -> Iterator[Promotion]:
     """The open promotions, oldest first; those that nobody has rules for are told of."""
     repository, base = run.hands.repository, run.snapshot.base
-    prefixes = sorted({one.pull_request.branch_prefix for one in config.environments.values()})
-    tips = repository.tips(*(f"refs/heads/{prefix}/*" for prefix in prefixes))
-    listed = _on_forge if run.forge.keeps_text else _on_branches
-    for promotion in listed(run, prefixes, tips):
+    for promotion in open_promotions(repository, run.snapshot, config, run.forge):
         if promotion.environment in config.environments:
             yield promotion
         else:
             text = f"{promotion.name}: {base} has no environment {promotion.environment!r} any more"
             run.notices.append(Notice("no-environment", f"{text}: close the pull request by hand"))
-
-
-def _on_forge(run: _Run, prefixes: list[str], tips: dict[str, str]) -> Iterator[Promotion]:
-    for prefix in prefixes:
-        for one in run.forge.open_below(f"{prefix}/"):
-            marker = markers.read(one.body)
-            if marker is not None and one.base == run.snapshot.base and one.branch in tips:
-                known = Known(tips[one.branch], (one,))
-                yield Promotion(one.branch, marker.environment, marker.key, known)
-
-
-def _on_branches(run: _Run, prefixes: list[str], tips: dict[str, str]) -> Iterator[Promotion]:  # noqa: ARG001 - as _on_forge
-    for name, tip in sorted(tips.items()):
-        branch = read_branch(run.hands.repository, run.snapshot, name, tip)
-        environments = trailers_of(branch.commits, "Promoter-Environment")
-        apps = trailers_of(branch.commits, "Promoter-App")
-        if environments and apps and trailers_of(branch.commits, "Promoter-Image"):  # else a hold's
-            key = ALL if name.endswith(f"/{ALL}") else apps[0]
-            yield Promotion(name, environments[0], key, Known(tip, ()))
 
 
 def _bring_up_to_date(run: _Run, promotion: Promotion, *, bring_current: bool = False) -> None:

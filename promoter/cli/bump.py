@@ -109,7 +109,7 @@ def _options(given: dict[str, Any], environ: dict[str, str]) -> BumpOptions:
     from promoter.decide import Policy
     from promoter.image import parse_digest, parse_reference, parse_tag
     from promoter.intent import Request
-    from promoter.options import BumpOptions, Style
+    from promoter.options import BumpOptions
 
     images = tuple(dict.fromkeys(_read("--image", parse_reference, text) for text in given["image"]))
     if given["build_metadata"]:
@@ -129,8 +129,6 @@ def _options(given: dict[str, Any], environ: dict[str, str]) -> BumpOptions:
     for image in images:
         _check_image(image, images)
     _check_marker(given["marker"], images)
-    if given["pin"] and given["drop_digest"]:
-        raise UsageError("--pin and --drop-digest exclude each other")
     request = Request(
         images,
         given["app"],
@@ -140,7 +138,7 @@ def _options(given: dict[str, Any], environ: dict[str, str]) -> BumpOptions:
     return BumpOptions(
         request=request,
         origin=read.origin(given, environ),
-        style=Style(given["pin"], given["drop_digest"]),
+        style=read.style(given),
         policy=Policy(
             allow_downgrade=given["allow_downgrade"],
             again=given["again"],

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from promoter.cli.output import Output
     from promoter.intent import Origin
-    from promoter.options import ValidateOptions
+    from promoter.options import Style, ValidateOptions
     from promoter.session import Caller
 
 _LONGEST_REASON = 500
@@ -330,6 +330,15 @@ def origin(given: Mapping[str, Any], environ: Mapping[str, str]) -> Origin:
     if given["order"]:
         changes["order"] = _order(given["order"])
     return replace(found, **changes)
+
+
+def style(given: Mapping[str, Any]) -> Style:
+    """What becomes of digests. Raises UsageError."""
+    from promoter.options import Style
+
+    if given["pin"] and given["drop_digest"]:
+        raise UsageError("--pin and --drop-digest exclude each other")
+    return Style(given["pin"], given["drop_digest"])
 
 
 def runner(given: Mapping[str, Any], environ: Mapping[str, str]) -> Origin:

@@ -9,7 +9,6 @@ import click
 
 from promoter.cli import options as read
 from promoter.cli.options import between, option, repeatable
-from promoter.errors import UsageError
 
 if TYPE_CHECKING:
     from promoter.cli.output import Output
@@ -72,10 +71,8 @@ def _options(given: dict[str, Any], environ: dict[str, str]) -> PromoteOptions:
     from promoter.decide import Policy
     from promoter.image import InvalidReferenceError, parse_reference
     from promoter.intent import Request
-    from promoter.options import BumpOptions, PromoteOptions, Style
+    from promoter.options import BumpOptions, PromoteOptions
 
-    if given["pin"] and given["drop_digest"]:
-        raise UsageError("--pin and --drop-digest exclude each other")
     images = []
     for text in given["image"]:
         try:
@@ -85,7 +82,7 @@ def _options(given: dict[str, Any], environ: dict[str, str]) -> PromoteOptions:
     run = BumpOptions(
         request=Request(()),
         origin=read.runner(given, environ),
-        style=Style(given["pin"], given["drop_digest"]),
+        style=read.style(given),
         policy=Policy(allow_downgrade=given["allow_downgrade"], again=given["again"], explicit=True),
         environment=given["target"],
         config=read.local_config(given["config"]),

@@ -67,16 +67,14 @@ def command(output: Output, /, **given: Any) -> None:  # noqa: ANN401 - click ha
 def _options(given: dict[str, Any], environ: dict[str, str]) -> RollbackOptions:
     from promoter.decide import Policy
     from promoter.intent import Request
-    from promoter.options import BumpOptions, RollbackOptions, Style
+    from promoter.options import BumpOptions, RollbackOptions
 
     if given["to"] and given["steps"]:
         raise UsageError("--to and --steps exclude each other")
-    if given["pin"] and given["drop_digest"]:
-        raise UsageError("--pin and --drop-digest exclude each other")
     run = BumpOptions(
         request=Request((), given["app"]),
         origin=read.runner(given, environ),
-        style=Style(given["pin"], given["drop_digest"]),
+        style=read.style(given),
         policy=Policy(again=given["again"], explicit=True, rollback=True),
         environment=given["environment"],
         config=read.local_config(given["config"]),

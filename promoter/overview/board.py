@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from promoter.decide import is_same
 from promoter.version import compare
 
 if TYPE_CHECKING:
@@ -239,13 +240,6 @@ def order_by_version(one: TagDigest, other: TagDigest, order: TagOrder = "auto")
         return "same"
     sign = compare(one[0], other[0], order) if one[0] and other[0] else None
     return "older" if sign == -1 else "newer" if sign == 1 else "unknown"
-
-
-def is_same(one: TagDigest, other: TagDigest) -> bool:
-    """Whether both are one version, as far as they say: the digest decides where both have one."""
-    if one[1] and other[1]:
-        return one[1] == other[1]
-    return one == other or (one[0] is not None and one[0] == other[0])
 
 
 def _behind(here: Iterable[TagDigest], there: Past) -> int | None:

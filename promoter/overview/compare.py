@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from promoter.overview.board import is_same, order_by_version
+from promoter.decide import is_same
+from promoter.overview.board import order_by_version
 from promoter.proposal.links import compare_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from promoter.decide import TagDigest
     from promoter.image import ImageReference
     from promoter.intent import Origin
     from promoter.overview.board import ImageKey, Order
@@ -77,7 +77,7 @@ def relation_of(a: Sequence[ImageReference], b: Sequence[ImageReference]) -> Rel
     """How the two sides of one image stand to each other."""
     if not a or not b:
         return "only-a" if a else "only-b"
-    alike = len(a) == len(b) and all(any(is_same(_version(x), _version(y)) for y in b) for x in a)
+    alike = len(a) == len(b) and all(any(is_same(x.version, y.version) for y in b) for x in a)
     return "same" if alike else "differs"
 
 
@@ -97,7 +97,7 @@ def difference(
     elif relation == "differs":
         standing = "unknown"
         if len(a) == len(b) == 1:
-            standing = order_by_version(_version(b[0]), _version(a[0]), order)
+            standing = order_by_version(b[0].version, a[0].version, order)
             before, after = origins[0](a[0]), origins[1](b[0])
             # Where nobody knows, what A has beyond B: that is what a promotion would bring.
             older, newer = (before, after) if standing == "newer" else (after, before)
@@ -107,7 +107,3 @@ def difference(
         for side, origin in zip((a, b), origins, strict=True)
     ]
     return Difference(app, _name(a, b), relation, standing, told[0], told[1], link)
-
-
-def _version(image: ImageReference) -> TagDigest:
-    return image.tag, image.digest

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from promoter.decide import is_same
 from promoter.image import ImageReference
-from promoter.overview.board import Past, is_same
+from promoter.overview.board import Past
 from promoter.past.timeline import Edge, walk
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from promoter.hands import views
 from promoter.holds import is_over, read_holds
 from promoter.inventory import running
 from promoter.outcome import Notice, Outcome
-from promoter.overview.board import Board, Column, Look, rows_of, versions
+from promoter.overview.board import Board, Column, Look, Pending, rows_of, versions
 from promoter.overview.looking_back import pasts
-from promoter.overview.pending import open_promotions
+from promoter.publish.listing import open_promotions
 from promoter.rules import config_of, rule_of
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from promoter.hands import Hands, View
     from promoter.image import ImageReference
     from promoter.options import BumpOptions
-    from promoter.overview.board import ImageKey, Pending
+    from promoter.overview.board import ImageKey
+    from promoter.publish.listing import Promotion
     from promoter.version import Order
 
 
@@ -132,7 +133,8 @@ def _pending(views: Sequence[View]) -> tuple[list[Pending], tuple[Notice, ...]]:
     try:
         for one in places.values():
             forge = one.hands.forge(one.config)
-            found += open_promotions(one.repository, one.snapshot, one.config, forge)
+            listed = open_promotions(one.repository, one.snapshot, one.config, forge)
+            found += [_told(promotion) for promotion in listed]
     except InterruptedRunError:
         raise
     except PromoterError as error:
@@ -140,3 +142,9 @@ def _pending(views: Sequence[View]) -> tuple[list[Pending], tuple[Notice, ...]]:
         return [], (Notice("promotions-unknown", text),)
     names = {one.environment.name for one in views}
     return [one for one in found if one.environment in names], ()
+
+
+def _told(promotion: Promotion) -> Pending:
+    requests = promotion.known.pull_requests if promotion.known is not None else ()
+    number, url = (requests[0].number, requests[0].url) if requests else (None, "")
+    return Pending(promotion.environment, promotion.images, number, url, promotion.name)

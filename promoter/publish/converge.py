@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from promoter.coming import coming
 from promoter.errors import DeniedError, RefusedError
 from promoter.forges.bare import how_to_merge
 from promoter.forges.port import Condition, ForgeRefusedError, Proposal
 from promoter.git.branch import merges_to
 from promoter.outcome import Notice, PullRequestReport
-from promoter.plan import coming
 from promoter.proposal import marker as markers
 from promoter.proposal.merging import merge
 from promoter.publish.describe import describe
@@ -26,11 +26,11 @@ from promoter.validate.verdict import blocking
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from promoter.coming import Coming
     from promoter.config import PullRequestSettings
     from promoter.forges.port import Forge, PullRequest
     from promoter.gates import Gate
     from promoter.outcome import PullRequestOperation
-    from promoter.plan import Coming
     from promoter.proposal.merging import Merged
     from promoter.proposal.wanted import Wanted
     from promoter.publish.describe import Description

@@ -2,7 +2,8 @@
 
 import pytest
 
-from promoter.overview.board import Cell, is_same, order_by_version
+from promoter.decide import is_same
+from promoter.overview.board import Cell, order_by_version
 from tests.board.boards import DIGEST, board, look, version
 
 OTHER = "sha256:" + "0123456789abcdef" * 4
